@@ -1,1 +1,45 @@
-//! front
+//! The front Worker: routes, counts, and hands over to a handler. It keeps nothing but caches that are
+//! safe to lose; what must be exact lives in the objects of `durable`.
+//!
+//! The doors are here; `door` walks a request through, `router` has the table of routes.
+#![allow(missing_docs)] // the door attributes generate public glue without any
+
+mod admission;
+mod app;
+mod bindings;
+mod body;
+mod config;
+mod cors;
+mod door;
+mod error;
+mod queues;
+mod reply;
+mod router;
+mod routes;
+mod sources;
+mod store;
+
+pub use durable::identity::Identity;
+
+use worker::{Context, Env, MessageBatch, Request, Response, ScheduleContext, ScheduledEvent, event};
+
+#[event(start)]
+fn start() {
+    // A panic ends one request; its message belongs into the log.
+    console_error_panic_hook::set_once();
+}
+
+#[event(fetch)]
+async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
+    door::answer(request, env).await
+}
+
+#[event(queue)]
+async fn queue(batch: MessageBatch<serde_json::Value>, _env: Env, _context: Context) -> worker::Result<()> {
+    queues::consume(&batch)
+}
+
+#[event(scheduled)]
+async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
+    routes::health::log_health(env).await;
+}

@@ -1,1 +1,73 @@
-fn main(){}
+//! The commands people and CI use. Each sets up what it needs, shows what it does, and does nothing twice.
+
+mod bench;
+mod dev;
+mod migrate;
+mod project;
+mod run;
+mod test;
+mod tools;
+mod wasm_toolchain;
+mod worker;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", about = "Builds, runs, tests and measures bloqr-backend")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Sets everything up and serves the Worker on this machine
+    Dev(dev::Options),
+    /// Sets everything up and runs all tests, or the named suites
+    Test {
+        /// Suites to run
+        names: Vec<String>,
+        /// Lists the suites
+        #[arg(long)]
+        list: bool,
+    },
+    /// Builds the release Worker into build/ and shows its size
+    Build,
+    /// Measures, side by side, and writes target/bench/NAME.json
+    Bench {
+        /// Benchmarks to run: limits, compile
+        names: Vec<String>,
+    },
+    /// Applies migrations to local databases, or with --remote to deployed ones
+    Migrate {
+        /// Databases: d1, postgres
+        names: Vec<String>,
+        /// The deployed databases; PostgreSQL is found by DATABASE_URL
+        #[arg(long)]
+        remote: bool,
+        /// State folder of the local ones
+        #[arg(long, default_value = ".state")]
+        state: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    let outcome = match Cli::parse().command {
+        Command::Dev(options) => dev::serve(&options),
+        Command::Test { list: true, .. } => test::list(),
+        Command::Test { names, .. } => test::run(&names),
+        Command::Build => worker::build_release().map(drop),
+        Command::Bench { names } => bench::run(&names),
+        Command::Migrate { names, remote, state } => migrate::run(&names, remote, &state),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("\nerror: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

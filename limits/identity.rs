@@ -1,0 +1,102 @@
+//! The one who is counted.
+
+use std::fmt;
+use std::net::{AddrParseError, IpAddr, Ipv4Addr, Ipv6Addr};
+use std::str::FromStr;
+
+/// The one who is counted. Each identity has exactly one object, found by [`Identity::object_name`].
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Identity {
+    /// Somebody without credentials, known by the network the request came from.
+    Network(Network),
+}
+
+impl Identity {
+    /// The name of this identity's object, and the only way an identity is written.
+    ///
+    /// Objects are found by this text for as long as they live: a change here abandons every window
+    /// that is open at that moment.
+    #[must_use]
+    pub fn object_name(&self) -> String {
+        match self {
+            Self::Network(network) => format!("net:{network}"),
+        }
+    }
+}
+
+/// A client network: one IPv4 address, or one IPv6 /64.
+///
+/// A /64 is what a single IPv6 customer gets at the least (RFC 6177), so its 2^64 addresses are one
+/// client. IPv4-mapped IPv6 addresses are the IPv4 address they carry (RFC 4291 section 2.5.5.2).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Network {
+    /// One IPv4 address.
+    V4(Ipv4Addr),
+    /// The /64 with this base address; the lower 64 bits are zero.
+    V6(Ipv6Addr),
+}
+
+/// The text is neither an IPv4 nor an IPv6 address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an IPv4 or IPv6 address")]
+pub struct NotAnAddress(#[from] AddrParseError);
+
+impl From<IpAddr> for Network {
+    fn from(address: IpAddr) -> Self {
+        match address.to_canonical() {
+            IpAddr::V4(v4) => Self::V4(v4),
+            IpAddr::V6(v6) => Self::V6(Ipv6Addr::from_bits(v6.to_bits() >> 64 << 64)),
+        }
+    }
+}
+
+impl FromStr for Network {
+    type Err = NotAnAddress;
+
+    fn from_str(text: &str) -> Result<Self, NotAnAddress> {
+        Ok(Self::from(text.trim().parse::<IpAddr>()?))
+    }
+}
+
+impl fmt::Display for Network {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::V4(address) => write!(f, "{address}"),
+            Self::V6(base) => write!(f, "{base}/64"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(address: &str) -> String {
+        Identity::Network(address.parse().unwrap()).object_name()
+    }
+
+    #[test]
+    fn object_names_are_pinned() {
+        assert_eq!(name("203.0.113.9"), "net:203.0.113.9");
+        assert_eq!(name("2001:db8:1:2:3:4:5:6"), "net:2001:db8:1:2::/64");
+        assert_eq!(name("::1"), "net:::/64");
+    }
+
+    #[test]
+    fn one_network_has_one_name() {
+        assert_eq!(name("2001:DB8:1:2::1"), name("2001:db8:1:2:ffff::"));
+        assert_ne!(name("2001:db8:1:2::1"), name("2001:db8:1:3::1"));
+        assert_eq!(name("::ffff:203.0.113.9"), name("203.0.113.9"));
+        assert_eq!(name("::ffff:cb00:7109"), name("203.0.113.9"));
+        assert_eq!(name(" 203.0.113.9 "), name("203.0.113.9"));
+    }
+
+    #[test]
+    fn anything_else_is_not_an_address() {
+        for text in
+            ["", "unknown", "203.0.113", "203.0.113.9:80", "203.0.113.09", "[::1]", "1.2.3.4, 5.6.7.8"]
+        {
+            assert!(text.parse::<Network>().is_err(), "{text:?}");
+        }
+    }
+}

@@ -1,0 +1,68 @@
+//! What a handler works with: bindings, configuration and the time, built once per event.
+
+use std::cell::OnceCell;
+use std::rc::Rc;
+
+use durable::identity::IdentityStub;
+use limits::UnixMillis;
+use worker::{D1Database, Date, Env, Fetcher, Hyperdrive, js_sys};
+
+use crate::bindings;
+use crate::config::{Config, ConfigError};
+
+thread_local! {
+    /// The configuration can't change while an isolate lives.
+    static CONFIG: OnceCell<Result<Rc<Config>, ConfigError>> = const { OnceCell::new() };
+}
+
+/// Bindings, configuration and the time of one event.
+#[derive(Clone)]
+pub struct App {
+    env: Env,
+    /// The configuration.
+    pub config: Rc<Config>,
+    /// When the event arrived.
+    pub now: UnixMillis,
+}
+
+impl App {
+    /// # Errors
+    /// If a variable has a value that can't be used.
+    pub fn new(env: Env) -> Result<Self, ConfigError> {
+        let config = CONFIG.with(|config| {
+            let read = |name: &str| env.var(name).ok().map(|value| value.to_string());
+            config.get_or_init(|| Config::parse(read).map(Rc::new)).clone()
+        })?;
+        Ok(Self { env, config, now: now() })
+    }
+
+    /// The objects of all identities.
+    pub fn identities(&self) -> worker::Result<IdentityStub> {
+        IdentityStub::new(&self.env, bindings::IDENTITY)
+    }
+
+    /// D1.
+    pub fn d1(&self) -> worker::Result<D1Database> {
+        self.env.d1(bindings::DB)
+    }
+
+    /// PostgreSQL.
+    pub fn postgres(&self) -> worker::Result<Hyperdrive> {
+        self.env.hyperdrive(bindings::HYPERDRIVE)
+    }
+
+    /// The static assets.
+    pub fn assets(&self) -> worker::Result<Fetcher> {
+        self.env.assets(bindings::ASSETS)
+    }
+}
+
+/// The clock. On Workers it stands still while code runs and moves on with input and output.
+pub fn now() -> UnixMillis {
+    UnixMillis(Date::now().as_millis())
+}
+
+/// The instant as ISO 8601 in UTC with milliseconds, as all bodies have it.
+pub fn iso_time(at: UnixMillis) -> String {
+    js_sys::Date::new(&(at.0 as f64).into()).to_iso_string().into()
+}

@@ -1,0 +1,11 @@
+//! The names of all bindings: the only place besides wrangler.toml where they are written.
+//! `tests/bindings.rs` holds the two against each other.
+
+/// Durable Object namespace of [`durable::identity::Identity`].
+pub const IDENTITY: &str = "IDENTITY";
+/// D1: users and other records.
+pub const DB: &str = "DB";
+/// PostgreSQL through Hyperdrive: API keys.
+pub const HYPERDRIVE: &str = "HYPERDRIVE";
+/// The static assets in `frontend/`.
+pub const ASSETS: &str = "ASSETS";

@@ -1,0 +1,174 @@
+//! The variables and secrets, parsed once into types. Nothing else reads a variable.
+
+use std::fmt;
+
+/// Default bound of a request body. Source: the published API, 1 MiB.
+const DEFAULT_BODY_MB: u64 = 1;
+/// The platform itself takes no more on its largest plan (500 MB); an isolate of 128 MB holds far less.
+const MAX_BODY_MB: u64 = 100;
+/// Default time for one source, all redirects included, in milliseconds.
+const DEFAULT_SOURCE_TIMEOUT_MS: u64 = 30_000;
+
+/// Origins that may call from a browser when none are configured: local development.
+const DEFAULT_ORIGINS: [&str; 4] =
+    ["http://localhost:4200", "http://localhost:8787", "http://127.0.0.1:4200", "http://127.0.0.1:8787"];
+
+/// Everything the Worker was configured with.
+#[derive(Debug)]
+pub struct Config {
+    /// `ENVIRONMENT`: `production` unless said otherwise.
+    pub environment: String,
+    /// `COMPILER_VERSION`: the version shown to clients; the crate's own by default.
+    pub version: String,
+    /// `CORS_ALLOWED_ORIGINS`: browser origins that may call, compared to the letter.
+    pub allowed_origins: Vec<String>,
+    /// `MAX_REQUEST_BODY_MB`, in bytes.
+    pub max_body_bytes: u64,
+    /// `SOURCE_ALLOW_PRIVATE`: sources may lie on the loopback interface. Never in production.
+    pub sources_on_loopback: bool,
+    /// `SOURCE_TIMEOUT_MS`: time for one source, all redirects included, in milliseconds.
+    pub source_timeout_ms: u64,
+    /// `BETTER_AUTH_SECRET` is set.
+    pub has_auth_secret: bool,
+    /// `TURNSTILE_SITE_KEY`: given to browsers.
+    pub turnstile_site_key: Option<String>,
+    /// `TURNSTILE_SECRET_KEY` is set, so Turnstile is on.
+    pub has_turnstile_secret: bool,
+    /// `CLERK_PUBLISHABLE_KEY`: given to browsers; none while `DISABLE_CLERK_FALLBACK` is `true`.
+    pub clerk_publishable_key: Option<String>,
+    /// `SENTRY_DSN`: given to browsers, which report to it directly.
+    pub sentry_dsn: Option<String>,
+    /// `SENTRY_RELEASE`: given to browsers.
+    pub sentry_release: Option<String>,
+}
+
+/// A variable has a value that can't be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConfigError {
+    /// Name of the variable.
+    pub variable: &'static str,
+    /// What it must be.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} must be {}", self.variable, self.expected)
+    }
+}
+
+impl Config {
+    /// Parses what `read` finds under each name. An empty value counts as unset.
+    ///
+    /// # Errors
+    /// The first variable whose value can't be used.
+    pub fn parse(read: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let read = |name| read(name).map(|value| value.trim().to_owned()).filter(|value| !value.is_empty());
+        let is_true = |name| read(name).as_deref() == Some("true");
+
+        let environment = read("ENVIRONMENT").unwrap_or_else(|| "production".to_owned());
+        let max_body_mb = match read("MAX_REQUEST_BODY_MB") {
+            None => DEFAULT_BODY_MB,
+            Some(text) => whole_number(&text, 1, MAX_BODY_MB).ok_or(ConfigError {
+                variable: "MAX_REQUEST_BODY_MB",
+                expected: "a whole number of MiB from 1 to 100",
+            })?,
+        };
+        let source_timeout_ms = match read("SOURCE_TIMEOUT_MS") {
+            None => DEFAULT_SOURCE_TIMEOUT_MS,
+            Some(text) => whole_number(&text, 100, DEFAULT_SOURCE_TIMEOUT_MS).ok_or(ConfigError {
+                variable: "SOURCE_TIMEOUT_MS",
+                expected: "a whole number of milliseconds from 100 to 30000",
+            })?,
+        };
+        let allowed_origins = match read("CORS_ALLOWED_ORIGINS") {
+            None => DEFAULT_ORIGINS.map(str::to_owned).to_vec(),
+            Some(list) => {
+                list.split(',').map(str::trim).filter(|item| !item.is_empty()).map(str::to_owned).collect()
+            }
+        };
+        if allowed_origins.iter().any(|origin| origin == "*") {
+            return Err(ConfigError {
+                variable: "CORS_ALLOWED_ORIGINS",
+                expected: "a comma-separated list of origins, never *",
+            });
+        }
+        let clerk_publishable_key = read("CLERK_PUBLISHABLE_KEY").filter(|_| !is_true("DISABLE_CLERK_FALLBACK"));
+
+        Ok(Self {
+            sources_on_loopback: environment != "production" && is_true("SOURCE_ALLOW_PRIVATE"),
+            environment,
+            version: read("COMPILER_VERSION").unwrap_or_else(|| env!("CARGO_PKG_VERSION").to_owned()),
+            allowed_origins,
+            max_body_bytes: max_body_mb * 1024 * 1024,
+            source_timeout_ms,
+            has_auth_secret: read("BETTER_AUTH_SECRET").is_some(),
+            turnstile_site_key: read("TURNSTILE_SITE_KEY"),
+            has_turnstile_secret: read("TURNSTILE_SECRET_KEY").is_some(),
+            clerk_publishable_key,
+            sentry_dsn: read("SENTRY_DSN"),
+            sentry_release: read("SENTRY_RELEASE"),
+        })
+    }
+
+    /// The program's name and version, as written into every compiled list.
+    pub fn compiler_name(&self) -> String {
+        format!("bloqr-backend v{}", self.version)
+    }
+}
+
+fn whole_number(text: &str, least: u64, most: u64) -> Option<u64> {
+    text.parse().ok().filter(|number| (least..=most).contains(number))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
+        Config::parse(|name| {
+            variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+        })
+    }
+
+    #[test]
+    fn nothing_set_is_production_with_the_published_bounds() {
+        let config = parse(&[]).unwrap();
+        assert_eq!(config.environment, "production");
+        assert_eq!(config.max_body_bytes, 1_048_576);
+        assert_eq!(config.allowed_origins, DEFAULT_ORIGINS);
+        assert!(!config.has_turnstile_secret && !config.sources_on_loopback);
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_used_is_named() {
+        for value in ["0", "101", "-1", "1.5", "ten"] {
+            assert_eq!(parse(&[("MAX_REQUEST_BODY_MB", value)]).unwrap_err().variable, "MAX_REQUEST_BODY_MB");
+        }
+        assert_eq!(parse(&[("SOURCE_TIMEOUT_MS", "99")]).unwrap_err().variable, "SOURCE_TIMEOUT_MS");
+        let error = parse(&[("CORS_ALLOWED_ORIGINS", "https://a.example, *")]).unwrap_err();
+        assert_eq!(error.variable, "CORS_ALLOWED_ORIGINS");
+    }
+
+    #[test]
+    fn empty_values_are_unset() {
+        let config = parse(&[("TURNSTILE_SECRET_KEY", ""), ("MAX_REQUEST_BODY_MB", " ")]).unwrap();
+        assert!(!config.has_turnstile_secret);
+        assert_eq!(config.max_body_bytes, 1_048_576);
+    }
+
+    #[test]
+    fn sources_on_loopback_need_both_settings() {
+        let allow = ("SOURCE_ALLOW_PRIVATE", "true");
+        assert!(!parse(&[allow]).unwrap().sources_on_loopback);
+        assert!(!parse(&[("ENVIRONMENT", "development")]).unwrap().sources_on_loopback);
+        assert!(parse(&[allow, ("ENVIRONMENT", "development")]).unwrap().sources_on_loopback);
+    }
+
+    #[test]
+    fn clerk_can_be_switched_off() {
+        let key = ("CLERK_PUBLISHABLE_KEY", "pk_test_1");
+        assert_eq!(parse(&[key]).unwrap().clerk_publishable_key.as_deref(), Some("pk_test_1"));
+        assert_eq!(parse(&[key, ("DISABLE_CLERK_FALLBACK", "true")]).unwrap().clerk_publishable_key, None);
+    }
+}

@@ -1,0 +1,184 @@
+//! The way of a request, from the door to the door.
+//!
+//! 1. Configuration; a bad variable answers 503 and names itself.
+//! 2. Cross-origin rules and preflights; a page from elsewhere is turned away before it is counted.
+//! 3. The route, and the announced size of the body.
+//! 4. The identity, and one call to its object: permit or denial.
+//! 5. The handler. A panic in it ends this request alone.
+//! 6. The common headers.
+
+use std::panic::AssertUnwindSafe;
+
+use futures::FutureExt;
+use limits::{Scope, Tier, UnixMillis};
+use worker::{Env, Fetcher, Method, Request, Response, console_error, js_sys};
+
+use crate::admission::{Charge, identify, take};
+use crate::app::{App, now};
+use crate::body::check_announced_size;
+use crate::cors::{Cors, preflight};
+use crate::error::{ApiError, ApiResult};
+use crate::reply::{Body, Reply};
+use crate::router::{Found, Route, find};
+
+/// What is kept of a request once a handler has taken it.
+struct Asked {
+    method: Method,
+    path: String,
+    pretty: bool,
+    request_id: String,
+    arrived_at: UnixMillis,
+}
+
+/// Milliseconds spent before a handler ran, if anything was counted.
+struct Timed {
+    reply: Reply,
+    admission_ms: Option<u64>,
+}
+
+/// Answers one request.
+///
+/// # Errors
+/// If the platform refuses a header, which is a defect.
+pub async fn answer(request: Request, env: Env) -> worker::Result<Response> {
+    let arrived_at = now();
+    let url = request.url()?;
+    let asked = Asked {
+        method: request.method(),
+        path: url.path().to_owned(),
+        pretty: url.query_pairs().any(|(name, _)| name == "pretty"),
+        request_id: request_id(arrived_at),
+        arrived_at,
+    };
+    let Timed { mut reply, admission_ms } = match App::new(env) {
+        Ok(app) => {
+            let origin = request.headers().get("Origin")?;
+            let reads = matches!(asked.method, Method::Get | Method::Head | Method::Options);
+            let own_origin = url.origin().ascii_serialization();
+            let cors = Cors::judge(origin, &own_origin, &asked.path, reads, &app.config.allowed_origins);
+            let mut timed = route(app, request, &asked, &cors).await;
+            cors.stamp(&mut timed.reply);
+            timed
+        }
+        Err(error) => Timed { reply: refuse(ApiError::Misconfigured(error), &asked), admission_ms: None },
+    };
+    stamp(&mut reply, &asked, admission_ms);
+    reply.into_response(&asked.method, asked.pretty)
+}
+
+async fn route(app: App, request: Request, asked: &Asked, cors: &Cors) -> Timed {
+    let accept = request.headers().get("Accept").ok().flatten().unwrap_or_default();
+    let found = find(&asked.method, &asked.path, accept.contains("text/html"));
+    let uncounted = |result: ApiResult| Timed {
+        reply: result.unwrap_or_else(|error| refuse(error, asked)),
+        admission_ms: None,
+    };
+    match found {
+        Found::Page => uncounted(serve_asset(&app, request).await),
+        _ if *cors == Cors::Foreign => uncounted(Err(ApiError::OriginRejected)),
+        _ if asked.method == Method::Options => uncounted(Ok(preflight())),
+        Found::Nothing => uncounted(Err(ApiError::NotFound)),
+        Found::OtherMethods(allow) => uncounted(Err(ApiError::MethodNotAllowed { allow })),
+        Found::Route(route) => match admit(&app, &request, route).await {
+            Err(error) => uncounted(Err(error)),
+            Ok(charge) => {
+                let admission_ms = Some(asked.arrived_at.until(now()));
+                let result = match charge.refusal() {
+                    Some(refusal) => Err(refusal),
+                    None => handle(app, request, route).await,
+                };
+                let mut reply = result.unwrap_or_else(|error| refuse(error, asked));
+                reply.headers.extend(charge.headers());
+                Timed { reply, admission_ms }
+            }
+        },
+    }
+}
+
+/// Everything that must hold before a handler runs. Counted even if the handler then refuses.
+async fn admit(app: &App, request: &Request, route: &Route) -> Result<Charge, ApiError> {
+    check_announced_size(request, app.config.max_body_bytes)?;
+    let identity = identify(request)?;
+    // Credentials are not read yet, so everybody is anonymous; that tier has both scopes.
+    let tier = match route.scope {
+        Scope::Public | Scope::Compile => Tier::Anonymous,
+    };
+    take(app, &identity, route.policy.for_tier(tier)).await
+}
+
+async fn handle(app: App, request: Request, route: &Route) -> ApiResult {
+    // Nothing of a request that panicked is used again: its state was moved into the handler.
+    let outcome = AssertUnwindSafe((route.handler)(app, request)).catch_unwind().await;
+    outcome.unwrap_or_else(|_| Err(ApiError::Internal { cause: "a handler panicked".to_owned() }))
+}
+
+async fn serve_asset(app: &App, request: Request) -> ApiResult {
+    let assets: Fetcher = app.assets()?;
+    let response = assets.fetch_request(request).await?;
+    Ok(Reply { status: response.status_code(), headers: Vec::new(), body: Body::Asset(response) })
+}
+
+/// Turns a failure into its answer. What only the log may know is logged here, once.
+fn refuse(error: ApiError, asked: &Asked) -> Reply {
+    if let Some(cause) = error.cause() {
+        let status = error.status();
+        let entry = serde_json::json!({
+            "level": "error", "requestId": asked.request_id, "path": asked.path, "status": status, "cause": cause,
+        });
+        console_error!("{entry}");
+    }
+    error.into_reply(&asked.path, &asked.request_id)
+}
+
+/// `api-<milliseconds>-<base 36>`, the form existing clients know.
+fn request_id(at: UnixMillis) -> String {
+    let random = js_sys::Math::random() * f64::from(u32::MAX);
+    let mut number = random as u32;
+    let mut digits = [b'0'; 7];
+    for digit in digits.iter_mut().rev() {
+        *digit = char::from_digit(number % 36, 36).map_or(b'0', |digit| digit as u8);
+        number /= 36;
+    }
+    format!("api-{}-{}", at.0, String::from_utf8_lossy(&digits))
+}
+
+/// The headers of every answer.
+fn stamp(reply: &mut Reply, asked: &Asked, admission_ms: Option<u64>) {
+    let total_ms = asked.arrived_at.until(now());
+    let mut timing = format!("total;dur={total_ms};desc=\"Total Response Time\"");
+    if let Some(admission_ms) = admission_ms {
+        timing.push_str(&format!(", auth;dur={admission_ms};desc=\"Authentication\""));
+    }
+    reply.headers.push(("Server-Timing", timing));
+    reply.headers.push(("X-Request-Id", asked.request_id.clone()));
+    reply.headers.extend(COMMON.map(|(name, value)| (name, value.to_owned())));
+    let policy = if matches!(reply.body, Body::Asset(_)) { PAGE_CSP } else { API_CSP };
+    reply.headers.push(("Content-Security-Policy", policy.to_owned()));
+}
+
+/// Headers that are the same on every answer. Source of the security ones: the OWASP Secure Headers
+/// Project, <https://owasp.org/www-project-secure-headers/>.
+const COMMON: [(&str, &str); 12] = [
+    ("X-API-Version", "v1"),
+    ("X-Powered-By", "Bloqr"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    ("Origin-Agent-Cluster", "?1"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Strict-Transport-Security", "max-age=15552000; includeSubDomains"),
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-DNS-Prefetch-Control", "off"),
+    ("X-Frame-Options", "DENY"),
+    ("X-Permitted-Cross-Domain-Policies", "none"),
+    ("X-XSS-Protection", "0"),
+];
+
+/// An answer of the API is data: nothing in it may run, load or be framed.
+const API_CSP: &str = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Pages load what the service itself serves, Turnstile's frame, and report errors to Sentry. Inline
+/// styles are allowed because the frontend's framework writes them.
+const PAGE_CSP: &str = "default-src 'self'; script-src 'self' https://challenges.cloudflare.com; \
+                        connect-src 'self' https://*.ingest.sentry.io; style-src 'self' 'unsafe-inline'; \
+                        img-src 'self' data: https:; font-src 'self' data:; object-src 'none'; base-uri 'self'; \
+                        form-action 'self'; frame-src https://challenges.cloudflare.com; frame-ancestors 'none'";

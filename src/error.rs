@@ -1,0 +1,268 @@
+//! Failures, and the only place that turns them into status codes.
+//!
+//! Every failure leaves as an RFC 9457 problem document. It also carries `success: false` and the text
+//! once more as `error`, so that clients of every generation can read it, and a stable `code`.
+
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+use crate::config::ConfigError;
+use crate::reply::{Body, Reply};
+
+/// What a handler returns.
+pub type ApiResult = Result<Reply, ApiError>;
+
+/// Base of all problem types; the slug follows.
+const PROBLEM_BASE: &str = "https://api.bloqr.dev/probs/";
+
+/// A failure that a client is told about.
+#[derive(Debug)]
+pub enum ApiError {
+    /// No such path.
+    NotFound,
+    /// The path exists, but not for this method.
+    MethodNotAllowed {
+        /// The methods it exists for, as an `Allow` field.
+        allow: String,
+    },
+    /// A browser page from elsewhere.
+    OriginRejected,
+    /// The client's network can't be told, so nobody could be counted.
+    AddressUnusable,
+    /// The identity has spent its window.
+    RateLimited {
+        /// Units per window.
+        limit: u32,
+        /// Length of the window in seconds.
+        window_seconds: u64,
+        /// Whole seconds until the same request fits; none if it never will.
+        retry_after: Option<u64>,
+    },
+    /// The body is over the bound.
+    BodyTooLarge {
+        /// Bytes announced or read so far.
+        size: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// The body is not JSON.
+    NotJson,
+    /// The body is JSON of the wrong shape.
+    Invalid {
+        /// `/path: message`, several joined by a comma.
+        issues: String,
+    },
+    /// A source lies where the service doesn't go.
+    SourceForbidden {
+        /// Which, and why.
+        detail: String,
+    },
+    /// The compile was accepted and then failed.
+    CompileFailed {
+        /// Stable name of the reason.
+        code: &'static str,
+        /// What went wrong.
+        detail: String,
+    },
+    /// A store or object can't be reached. Never a 401: clients sign out on that.
+    Unavailable {
+        /// What can't be reached.
+        what: &'static str,
+        /// The reason, for the log alone.
+        cause: String,
+        /// Further members of the answer.
+        extra: Map<String, Value>,
+    },
+    /// A variable has a value that can't be used.
+    Misconfigured(ConfigError),
+    /// A defect.
+    Internal {
+        /// The reason, for the log alone.
+        cause: String,
+    },
+}
+
+impl From<worker::Error> for ApiError {
+    fn from(error: worker::Error) -> Self {
+        Self::Internal { cause: error.to_string() }
+    }
+}
+
+/// How one kind of failure is shown.
+struct Face {
+    status: u16,
+    slug: &'static str,
+    code: &'static str,
+    title: &'static str,
+    detail: String,
+}
+
+#[derive(Serialize)]
+struct Problem<'a> {
+    r#type: String,
+    title: &'a str,
+    status: u16,
+    detail: &'a str,
+    instance: &'a str,
+    code: &'a str,
+    success: bool,
+    error: &'a str,
+    #[serde(rename = "requestId")]
+    request_id: &'a str,
+    #[serde(rename = "retryAfter", skip_serializing_if = "Option::is_none")]
+    retry_after: Option<u64>,
+    #[serde(flatten)]
+    extra: Map<String, Value>,
+}
+
+impl ApiError {
+    /// A store that can't be reached.
+    pub fn unavailable(what: &'static str, cause: impl ToString) -> Self {
+        Self::Unavailable { what, cause: cause.to_string(), extra: Map::new() }
+    }
+
+    /// The status this failure is answered with.
+    pub fn status(&self) -> u16 {
+        self.face().status
+    }
+
+    /// What only the log may know.
+    pub fn cause(&self) -> Option<&str> {
+        match self {
+            Self::Unavailable { cause, .. } | Self::Internal { cause } => Some(cause),
+            _ => None,
+        }
+    }
+
+    fn face(&self) -> Face {
+        let face = |status, slug, code, title, detail| Face { status, slug, code, title, detail };
+        match self {
+            Self::NotFound => face(404, "not-found", "not_found", "Not Found", "Not found".to_owned()),
+            Self::MethodNotAllowed { allow } => {
+                let detail = format!("Method not allowed; this path takes {allow}");
+                face(405, "method-not-allowed", "method_not_allowed", "Method Not Allowed", detail)
+            }
+            Self::OriginRejected => {
+                let detail = "This origin may not call the API from a browser".to_owned();
+                face(403, "cors-rejection", "origin_rejected", "CORS Origin Not Allowed", detail)
+            }
+            Self::AddressUnusable => {
+                let detail = "The request carries no usable client address".to_owned();
+                face(400, "bad-request", "address_unusable", "Bad Request", detail)
+            }
+            Self::RateLimited { limit, window_seconds, .. } => {
+                let detail =
+                    format!("Rate limit exceeded. Maximum {limit} requests per {window_seconds} seconds.");
+                face(429, "rate-limited", "rate_limited", "Too Many Requests", detail)
+            }
+            Self::BodyTooLarge { size, limit } => {
+                let detail =
+                    format!("Request body size ({size} bytes) exceeds maximum allowed size ({limit} bytes)");
+                face(413, "payload-too-large", "body_too_large", "Payload Too Large", detail)
+            }
+            Self::NotJson => face(400, "bad-request", "invalid_json", "Bad Request", "Invalid JSON body".to_owned()),
+            Self::Invalid { issues } => {
+                let detail = format!("Invalid request body: {issues}");
+                face(400, "bad-request", "invalid_body", "Bad Request", detail)
+            }
+            Self::SourceForbidden { detail } => {
+                face(400, "bad-request", "source_forbidden", "Bad Request", detail.clone())
+            }
+            Self::CompileFailed { code, detail } => {
+                face(500, "compilation-failed", code, "Compilation Failed", detail.clone())
+            }
+            Self::Unavailable { what, .. } => {
+                let detail = format!("{what} is unavailable; try again shortly");
+                face(503, "service-unavailable", "unavailable", "Service Unavailable", detail)
+            }
+            Self::Misconfigured(error) => {
+                let detail = format!("The service is not configured: {error}");
+                face(503, "service-unavailable", "misconfigured", "Service Unavailable", detail)
+            }
+            Self::Internal { .. } => {
+                let detail = "Internal server error".to_owned();
+                face(500, "internal-server-error", "internal_error", "Internal Server Error", detail)
+            }
+        }
+    }
+
+    /// Seconds for a `Retry-After` field. One second is the shortest that field can say.
+    fn retry_after(&self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after, .. } => *retry_after,
+            Self::Unavailable { .. } => Some(1),
+            _ => None,
+        }
+    }
+
+    /// The problem document for the request with this path and id.
+    pub fn into_reply(self, instance: &str, request_id: &str) -> Reply {
+        let Face { status, slug, code, title, detail } = self.face();
+        let retry_after = self.retry_after();
+        let mut headers = Vec::new();
+        if let Some(seconds) = retry_after {
+            headers.push(("Retry-After", seconds.to_string()));
+        }
+        let extra = match self {
+            Self::Unavailable { extra, .. } => extra,
+            Self::MethodNotAllowed { allow } => {
+                headers.push(("Allow", allow));
+                Map::new()
+            }
+            _ => Map::new(),
+        };
+        let problem = Problem {
+            r#type: format!("{PROBLEM_BASE}{slug}"),
+            title,
+            status,
+            detail: &detail,
+            instance,
+            code,
+            success: false,
+            error: &detail,
+            request_id,
+            retry_after,
+            extra,
+        };
+        // Strings, numbers and string keys always serialise; the fallback keeps the promise of a problem.
+        let text = serde_json::to_string(&problem).unwrap_or_else(|_| "{\"success\":false}".to_owned());
+        Reply { status, headers, body: Body::Json { media_type: "application/problem+json", text } }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn body(error: ApiError) -> Value {
+        match error.into_reply("/api/x", "api-1-a").body {
+            Body::Json { media_type: "application/problem+json", text } => serde_json::from_str(&text).unwrap(),
+            other => panic!("not a problem: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn both_generations_of_clients_can_read_a_refusal() {
+        let refusal = ApiError::RateLimited { limit: 10, window_seconds: 60, retry_after: Some(42) };
+        let reply = body(refusal);
+        assert_eq!(reply["type"], "https://api.bloqr.dev/probs/rate-limited");
+        assert_eq!(reply["title"], "Too Many Requests");
+        assert_eq!(reply["status"], 429);
+        assert_eq!(reply["instance"], "/api/x");
+        assert_eq!(reply["detail"], "Rate limit exceeded. Maximum 10 requests per 60 seconds.");
+        assert_eq!(reply["error"], reply["detail"]);
+        assert_eq!(reply["success"], false);
+        assert_eq!(reply["retryAfter"], 42);
+    }
+
+    #[test]
+    fn causes_are_never_shown() {
+        for error in [
+            ApiError::Internal { cause: "s3cret".to_owned() },
+            ApiError::unavailable("The database", "s3cret"),
+        ] {
+            assert_eq!(error.cause(), Some("s3cret"));
+            assert!(!body(error).to_string().contains("s3cret"));
+        }
+    }
+}

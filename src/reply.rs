@@ -1,0 +1,103 @@
+//! Answers, and the one place where they become responses with all common headers.
+
+use serde::Serialize;
+use worker::{Headers, Method, Response};
+
+use crate::error::ApiError;
+
+/// What a handler answers with.
+#[derive(Debug)]
+pub struct Reply {
+    /// HTTP status.
+    pub status: u16,
+    /// Headers of this answer; the common ones are added to it.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body.
+    pub body: Body,
+}
+
+/// The body of an answer.
+#[derive(Debug)]
+pub enum Body {
+    /// None.
+    Empty,
+    /// One JSON text on a single line.
+    Json {
+        /// `application/json` or `application/problem+json`.
+        media_type: &'static str,
+        /// The text.
+        text: String,
+    },
+    /// A static asset as the platform serves it.
+    Asset(Response),
+}
+
+impl Reply {
+    /// 200 with `value` as JSON.
+    ///
+    /// # Errors
+    /// If `value` can't be written as JSON, which is a defect.
+    pub fn json(value: &impl Serialize) -> Result<Self, ApiError> {
+        let text =
+            serde_json::to_string(value).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
+        Ok(Self { status: 200, headers: Vec::new(), body: Body::Json { media_type: "application/json", text } })
+    }
+
+    /// `status` without a body.
+    pub fn empty(status: u16) -> Self {
+        Self { status, headers: Vec::new(), body: Body::Empty }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub fn with_header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
+    }
+
+    /// The response: JSON indented if asked for, no body for `HEAD`.
+    ///
+    /// # Errors
+    /// If the platform refuses a header, which is a defect.
+    pub fn into_response(self, method: &Method, pretty: bool) -> worker::Result<Response> {
+        let (response, content_type) = match self.body {
+            Body::Empty => (Response::empty()?, None),
+            Body::Asset(response) => (response, None),
+            Body::Json { media_type, text } => {
+                let text = if pretty { indented(&text)? } else { text };
+                let response = if *method == Method::Head { Response::empty()? } else { Response::ok(text)? };
+                (response, Some(media_type))
+            }
+        };
+        // What the platform serves has frozen headers; a copy doesn't.
+        let headers = Headers::from_iter(response.headers().entries());
+        if let Some(media_type) = content_type {
+            headers.set("Content-Type", media_type)?;
+        }
+        for (name, value) in &self.headers {
+            headers.set(name, value)?;
+        }
+        let status = self.status;
+        Ok(response.with_status(status).with_headers(headers))
+    }
+}
+
+/// The same JSON, indented by two spaces; key order and numbers stay as they are.
+fn indented(text: &str) -> Result<String, serde_json::Error> {
+    let mut pretty = Vec::with_capacity(text.len() * 2);
+    serde_transcode::transcode(
+        &mut serde_json::Deserializer::from_str(text),
+        &mut serde_json::Serializer::pretty(&mut pretty),
+    )?;
+    Ok(String::from_utf8_lossy(&pretty).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn indenting_changes_nothing_but_white_space() {
+        assert_eq!(indented(r#"{"b":[1,"é"],"a":{}}"#).unwrap(), "{\n  \"b\": [\n    1,\n    \"é\"\n  ],\n  \"a\": {}\n}");
+    }
+}

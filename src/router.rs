@@ -1,0 +1,185 @@
+//! The route table: which path is answered by whom, who may ask, and what it costs.
+
+use futures::future::LocalBoxFuture;
+use limits::Scope;
+use worker::{Method, Request};
+
+use crate::admission::Policy;
+use crate::app::App;
+use crate::error::ApiResult;
+use crate::routes::{compile, health, meta};
+
+/// A handler: a request in, an answer out.
+pub type Handler = fn(App, Request) -> LocalBoxFuture<'static, ApiResult>;
+
+/// Where a path is mounted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Mount {
+    /// Under `/api` alone.
+    Api,
+    /// Under `/api` and bare, with the same answers.
+    Both,
+}
+
+/// One row of the table. All fields are required, so a route without scope or policy does not compile.
+pub struct Route {
+    method: Method,
+    /// Without the leading `/api`.
+    path: &'static str,
+    mount: Mount,
+    /// What the caller must be allowed to do.
+    pub scope: Scope,
+    /// What the request is counted under.
+    pub policy: Policy,
+    /// Who answers.
+    pub handler: Handler,
+}
+
+macro_rules! routes {
+    ($($method:ident $path:literal $mount:ident $scope:ident $policy:ident $handler:path;)*) => {
+        &[$(Route {
+            method: Method::$method,
+            path: $path,
+            mount: Mount::$mount,
+            scope: Scope::$scope,
+            policy: Policy::$policy,
+            handler: |app, request| Box::pin($handler(app, request)),
+        }),*]
+    };
+}
+
+#[rustfmt::skip]
+const ROUTES: &[Route] = routes! {
+    Get  "/"                  Api   Public   Reads     meta::show_index;
+    Get  "/version"           Api   Public   Reads     meta::show_version;
+    Get  "/turnstile-config"  Api   Public   Reads     meta::show_turnstile_config;
+    Get  "/clerk-config"      Api   Public   Reads     meta::show_clerk_config;
+    Get  "/sentry-config"     Api   Public   Reads     meta::show_sentry_config;
+    Get  "/health"            Both  Public   Reads     health::show_health;
+    Get  "/health/db-smoke"   Both  Public   Reads     health::show_db_smoke;
+    Post "/compile"           Both  Compile  Requests  compile::compile_list;
+};
+
+#[cfg(feature = "faults")]
+const FAULT_ROUTES: &[Route] = routes! {
+    Post "/faults/front"      Api   Public   Requests  crate::routes::faults::panic_in_front;
+    Post "/faults/object"     Api   Public   Requests  crate::routes::faults::panic_in_object;
+};
+#[cfg(not(feature = "faults"))]
+const FAULT_ROUTES: &[Route] = &[];
+
+/// First segments that always belong to the API, even when a browser navigates there.
+const NEVER_A_PAGE: [&str; 9] =
+    ["/compile", "/ast", "/docs", "/health", "/metrics", "/poc", "/queue", "/workflow", "/ws"];
+
+/// What a method and path lead to.
+pub enum Found {
+    /// A handler.
+    Route(&'static Route),
+    /// A file of the frontend, or its shell.
+    Page,
+    /// The path exists for other methods: an `Allow` field.
+    OtherMethods(String),
+    /// Nothing.
+    Nothing,
+}
+
+/// Finds what answers `method` on `path`. `navigates` is whether a browser asks for a page.
+pub fn find(method: &Method, path: &str, navigates: bool) -> Found {
+    let reads = matches!(method, Method::Get | Method::Head);
+    let (bare, is_api) = match path.strip_prefix("/api") {
+        Some("" | "/") => ("/", true),
+        Some(rest) if rest.starts_with('/') => (rest, true),
+        _ => (path, false),
+    };
+    let may_be_page = reads && !is_api && !NEVER_A_PAGE.iter().any(|prefix| is_within(path, prefix));
+    if may_be_page && navigates {
+        return Found::Page;
+    }
+
+    let here: Vec<&Route> = ROUTES
+        .iter()
+        .chain(FAULT_ROUTES)
+        .filter(|route| route.path == bare && (is_api || route.mount == Mount::Both))
+        .collect();
+    let asked = if *method == Method::Head { &Method::Get } else { method };
+    if let Some(route) = here.iter().find(|route| route.method == *asked) {
+        return Found::Route(route);
+    }
+    match (here.is_empty(), may_be_page) {
+        (false, _) => Found::OtherMethods(allow(&here)),
+        (true, true) => Found::Page,
+        (true, false) => Found::Nothing,
+    }
+}
+
+fn allow(routes: &[&Route]) -> String {
+    let mut methods: Vec<&str> = routes.iter().map(|route| route.method.as_ref()).collect();
+    if methods.contains(&"GET") {
+        methods.push("HEAD");
+    }
+    methods.push("OPTIONS");
+    methods.join(", ")
+}
+
+/// Whether `path` is `prefix` or lies below it; whole segments, so `/api-docs` is not within `/api`.
+pub fn is_within(path: &str, prefix: &str) -> bool {
+    path.strip_prefix(prefix).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kind(method: Method, path: &str, navigates: bool) -> String {
+        match find(&method, path, navigates) {
+            Found::Route(route) => format!("route {}", route.path),
+            Found::Page => "page".to_owned(),
+            Found::OtherMethods(allow) => format!("405 {allow}"),
+            Found::Nothing => "404".to_owned(),
+        }
+    }
+
+    #[test]
+    fn business_routes_answer_bare_and_under_api() {
+        for path in ["/compile", "/api/compile"] {
+            assert_eq!(kind(Method::Post, path, false), "route /compile");
+            assert_eq!(kind(Method::Get, path, false), "405 POST, OPTIONS");
+            assert_eq!(kind(Method::Get, path, true), "405 POST, OPTIONS");
+        }
+        assert_eq!(kind(Method::Get, "/api/version", false), "route /version");
+        assert_eq!(kind(Method::Get, "/version", false), "page");
+        assert_eq!(kind(Method::Get, "/api", false), "route /");
+        assert_eq!(kind(Method::Get, "/api/", true), "route /");
+    }
+
+    #[test]
+    fn segments_are_matched_whole() {
+        for page in ["/api-docs", "/api-keys", "/compiler", "/", "/admin/users", "/healthy"] {
+            assert_eq!(kind(Method::Get, page, true), "page", "{page}");
+        }
+        for unknown in ["/api/compiler", "/api/nothing", "/compile/nothing", "/api/compile/", "/api//compile"] {
+            assert_eq!(kind(Method::Get, unknown, true), "404", "{unknown}");
+        }
+    }
+
+    #[test]
+    fn only_reads_reach_the_pages() {
+        assert_eq!(kind(Method::Post, "/admin/users", false), "404");
+        assert_eq!(kind(Method::Head, "/", true), "page");
+    }
+
+    #[test]
+    fn head_is_get_without_a_body() {
+        assert_eq!(kind(Method::Head, "/api/health", false), "route /health");
+        assert_eq!(kind(Method::Delete, "/api/health", false), "405 GET, HEAD, OPTIONS");
+    }
+
+    #[test]
+    fn no_path_is_listed_twice_for_a_method() {
+        let mut seen = std::collections::HashSet::new();
+        for route in ROUTES.iter().chain(FAULT_ROUTES) {
+            assert!(seen.insert((route.method.as_ref().to_owned(), route.path)), "{}", route.path);
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What the service is and how its browser pages are to be set up.
+
+use serde::Serialize;
+use serde_json::json;
+use worker::Request;
+
+use crate::app::App;
+use crate::error::{ApiError, ApiResult};
+use crate::reply::Reply;
+use crate::store::d1;
+
+/// `GET /api`: what can be asked. A browser is led to the documentation instead, unless it says
+/// `?format=json`.
+pub async fn show_index(app: App, request: Request) -> ApiResult {
+    let accept = request.headers().get("Accept")?.unwrap_or_default();
+    let wants_json = request.url()?.query_pairs().any(|(name, value)| name == "format" && value == "json");
+    if accept.contains("text/html") && !wants_json {
+        return Ok(Reply::empty(302).with_header("Location", "/api-docs"));
+    }
+    Reply::json(&json!({
+        "name": "Hostlist Compiler Worker",
+        "version": app.config.version,
+        "endpoints": {
+            "GET /api": "This overview",
+            "GET /api/version": "Version and latest deployment",
+            "GET /api/health": "State of every part of the service",
+            "GET /api/health/db-smoke": "One real query to each database",
+            "GET /api/turnstile-config": "Turnstile settings for browsers",
+            "GET /api/clerk-config": "Clerk settings for browsers",
+            "GET /api/sentry-config": "Sentry settings for browsers",
+            "POST /api/compile": "Compile filter lists into one",
+        },
+        "example": {
+            "method": "POST",
+            "url": "/api/compile",
+            "body": {
+                "configuration": {
+                    "name": "My list",
+                    "sources": [{ "source": "my-rules" }],
+                    "transformations": ["RemoveComments", "Deduplicate"],
+                },
+                "preFetchedContent": { "my-rules": "||example.org^\n||example.org^" },
+            },
+        },
+    }))
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Version {
+    success: bool,
+    version: String,
+    #[serde(flatten)]
+    deployment: Option<d1::Deployment>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    message: Option<&'static str>,
+}
+
+/// `GET /api/version`. 503 if D1 can't be asked; the configured version is told even then.
+pub async fn show_version(app: App, _request: Request) -> ApiResult {
+    let configured = app.config.version.clone();
+    let latest = match app.d1() {
+        Ok(database) => d1::load_latest_deployment(&database).await,
+        Err(error) => Err(error),
+    };
+    let deployment = latest.map_err(|error| ApiError::Unavailable {
+        what: "The deployment history",
+        cause: error.to_string(),
+        extra: [("version".to_owned(), configured.clone().into())].into_iter().collect(),
+    })?;
+    let version = Version {
+        success: true,
+        version: deployment.as_ref().map_or(configured, |deployment| deployment.version.clone()),
+        message: deployment.is_none().then_some("No deployment history available"),
+        deployment,
+    };
+    Ok(Reply::json(&version)?.with_header("Cache-Control", "public, max-age=60"))
+}
+
+/// `GET /api/turnstile-config`.
+pub async fn show_turnstile_config(app: App, _request: Request) -> ApiResult {
+    let config = json!({ "siteKey": app.config.turnstile_site_key, "enabled": app.config.has_turnstile_secret });
+    Ok(Reply::json(&config)?.with_header("Cache-Control", "public, max-age=3600"))
+}
+
+/// `GET /api/clerk-config`. There even while Clerk is off: pages wait for it when they start.
+pub async fn show_clerk_config(app: App, _request: Request) -> ApiResult {
+    let config = json!({ "publishableKey": app.config.clerk_publishable_key });
+    Ok(Reply::json(&config)?.with_header("Cache-Control", "public, max-age=3600"))
+}
+
+/// `GET /api/sentry-config`.
+pub async fn show_sentry_config(app: App, _request: Request) -> ApiResult {
+    let config = json!({
+        "dsn": app.config.sentry_dsn,
+        "release": app.config.sentry_release,
+        "environment": app.config.environment,
+    });
+    Ok(Reply::json(&config)?.with_header("Cache-Control", "public, max-age=300"))
+}

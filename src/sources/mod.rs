@@ -1,0 +1,181 @@
+//! Source lists over HTTP: bounded in time, size and redirects, and never from a private address.
+
+mod guard;
+
+use std::time::Duration;
+
+use futures::StreamExt;
+use futures::future::{Either, select};
+use url::Url;
+use worker::{
+    AbortController, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response,
+};
+
+pub use guard::{Forbidden, Guard};
+
+/// Redirects followed for one source; the reference follows as many.
+const MAX_REDIRECTS: usize = 21;
+/// Bytes of one source. Four times the largest list in common use, and a quarter of an isolate's memory.
+const MAX_SOURCE_BYTES: usize = 32 * 1024 * 1024;
+/// Content types of which one must occur in a source's `Content-Type`; the reference takes these.
+const CONTENT_TYPES: [&str; 3] = ["text/plain", "text/html", "application/octet-stream"];
+/// How the service names itself to other servers. Some allow list compilers by this name.
+const USER_AGENT: &str = concat!("HostlistCompiler/2.0 (bloqr-backend ", env!("CARGO_PKG_VERSION"), ")");
+
+/// A source could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum SourceError {
+    /// It lies where the service doesn't go.
+    #[error("{url}: {reason}")]
+    Forbidden {
+        /// As asked for, or as redirected to.
+        url: String,
+        /// Why not.
+        reason: Forbidden,
+    },
+    /// The server did not answer 200.
+    #[error("Response status for url {url} is invalid: {status}")]
+    Status {
+        /// Where.
+        url: String,
+        /// What it answered.
+        status: u16,
+    },
+    /// What the server sends is no list.
+    #[error("Response content type of {url} should be one of: \"{}\"", CONTENT_TYPES.join(", "))]
+    ContentType {
+        /// Where.
+        url: String,
+    },
+    /// More redirects than are followed.
+    #[error("Failed to request url '{url}': more than {MAX_REDIRECTS} redirects")]
+    Redirects {
+        /// The first one.
+        url: String,
+    },
+    /// The body doesn't end within the bound.
+    #[error("{url} is larger than {MAX_SOURCE_BYTES} bytes")]
+    TooLarge {
+        /// Where.
+        url: String,
+    },
+    /// The time is over.
+    #[error("{url} took longer than {timeout_ms} ms")]
+    TooSlow {
+        /// Where.
+        url: String,
+        /// Time allowed for a source.
+        timeout_ms: u64,
+    },
+    /// No connection, or one that broke.
+    #[error("Failed to request url '{url}'")]
+    Broken {
+        /// Where.
+        url: String,
+        /// For the log.
+        cause: worker::Error,
+    },
+}
+
+impl SourceError {
+    /// Stable name of the reason.
+    pub fn code(&self) -> &'static str {
+        match self {
+            Self::Forbidden { .. } => "source_forbidden",
+            Self::Status { .. } => "source_status",
+            Self::ContentType { .. } => "source_content_type",
+            Self::Redirects { .. } => "source_redirects",
+            Self::TooLarge { .. } => "source_too_large",
+            Self::TooSlow { .. } => "source_timeout",
+            Self::Broken { .. } => "source_unreachable",
+        }
+    }
+}
+
+/// Fetches the text at `url`. Bytes that are not UTF-8 become U+FFFD, whatever charset was declared.
+///
+/// # Errors
+/// [`SourceError`]; nothing is tried twice.
+pub async fn fetch_text(url: &str, guard: &Guard, timeout_ms: u64) -> Result<String, SourceError> {
+    let controller = AbortController::default();
+    let signal = controller.signal();
+    let fetching = Box::pin(fetch_within(url, guard, &signal));
+    match select(fetching, Delay::from(Duration::from_millis(timeout_ms))).await {
+        Either::Left((text, _)) => text,
+        Either::Right(_) => {
+            controller.abort();
+            Err(SourceError::TooSlow { url: url.to_owned(), timeout_ms })
+        }
+    }
+}
+
+async fn fetch_within(
+    first: &str,
+    guard: &Guard,
+    signal: &worker::AbortSignal,
+) -> Result<String, SourceError> {
+    let broken = |cause| SourceError::Broken { url: first.to_owned(), cause };
+    let mut next = first.to_owned();
+    for _ in 0..=MAX_REDIRECTS {
+        // Every hop is judged: a public address may lead to a private one.
+        let url = guard
+            .check(&next)
+            .map_err(|reason| SourceError::Forbidden { url: next.clone(), reason })?;
+        let mut response = Fetch::Request(request(&url).map_err(broken)?)
+            .send_with_signal(signal)
+            .await
+            .map_err(broken)?;
+        if let Some(target) = redirect(&url, &response).map_err(broken)? {
+            next = target;
+            continue;
+        }
+        check_answer(first, &response)?;
+        return read(first, &mut response).await;
+    }
+    Err(SourceError::Redirects { url: first.to_owned() })
+}
+
+fn request(url: &Url) -> worker::Result<Request> {
+    let headers = Headers::new();
+    headers.set("Pragma", "no-cache")?;
+    headers.set("User-Agent", USER_AGENT)?;
+    let mut init = RequestInit::new();
+    init.with_method(Method::Get).with_headers(headers).with_redirect(RequestRedirect::Manual);
+    Request::new_with_init(url.as_str(), &init)
+}
+
+/// Where a redirect leads; none if the answer is not one.
+fn redirect(url: &Url, response: &Response) -> worker::Result<Option<String>> {
+    if !matches!(response.status_code(), 301 | 302 | 303 | 307 | 308) {
+        return Ok(None);
+    }
+    let location = response.headers().get("Location")?;
+    // What is no URL is handed on as it stands: the guard says what is wrong with it.
+    Ok(location.map(|location| url.join(&location).map_or(location, Into::into)))
+}
+
+fn check_answer(url: &str, response: &Response) -> Result<(), SourceError> {
+    let status = response.status_code();
+    if status != 200 {
+        return Err(SourceError::Status { url: url.to_owned(), status });
+    }
+    let content_type = response.headers().get("Content-Type").ok().flatten().unwrap_or_default();
+    if !CONTENT_TYPES.iter().any(|known| content_type.contains(known)) {
+        return Err(SourceError::ContentType { url: url.to_owned() });
+    }
+    Ok(())
+}
+
+async fn read(url: &str, response: &mut Response) -> Result<String, SourceError> {
+    let broken = |cause| SourceError::Broken { url: url.to_owned(), cause };
+    let mut bytes = Vec::new();
+    let mut chunks = response.stream().map_err(broken)?;
+    while let Some(chunk) = chunks.next().await {
+        let chunk = chunk.map_err(broken)?;
+        if bytes.len() + chunk.len() > MAX_SOURCE_BYTES {
+            return Err(SourceError::TooLarge { url: url.to_owned() });
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+}

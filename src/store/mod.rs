@@ -1,0 +1,4 @@
+//! The databases: queries in, plain structs out. No other file has SQL of D1 or PostgreSQL.
+
+pub mod d1;
+pub mod postgres;

@@ -1,0 +1,334 @@
+//! Serves the Worker on this machine: real workerd, real SQLite, real PostgreSQL protocol.
+//!
+//! Three processes: this one, the runtime and the database. They live and die together.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File, TryLockError};
+use std::io::{BufRead, BufReader};
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+use clap::Args;
+use postgres::{Client, NoTls};
+use serde_json::{Value, json};
+
+use crate::migrate::{migrate_local_d1, migrate_postgres};
+use crate::project::{npm_program, root};
+use crate::run::{read_all, step, stop, tie};
+use crate::tools::{install_npm_packages, node};
+use crate::worker;
+
+/// Connections that the embedded database shares among all clients.
+const POSTGRES_CONNECTIONS: u32 = 32;
+
+/// Options of `cargo xtask dev`.
+#[derive(Args)]
+pub struct Options {
+    /// Port on localhost; 0 takes a free one
+    #[arg(long, default_value_t = 8787)]
+    port: u16,
+    /// Folder that keeps all state
+    #[arg(long, default_value = ".state")]
+    state: PathBuf,
+    /// Starts with empty state
+    #[arg(long)]
+    fresh: bool,
+    /// More variables, one NAME=value a line
+    #[arg(long)]
+    vars: Option<PathBuf>,
+    /// Where to write a JSON file with url, pid and credentials once it serves
+    #[arg(long)]
+    ready_file: Option<PathBuf>,
+    /// Serves the test build, whose fault routes break on purpose
+    #[arg(long, hide = true)]
+    with_faults: bool,
+}
+
+/// Sets everything up and serves until stopped.
+///
+/// # Errors
+/// If something is missing, the port is taken, or a process ends by itself.
+pub fn serve(options: &Options) -> Result<()> {
+    let stopping: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
+    ctrlc::set_handler(|| stopping.store(true, Ordering::SeqCst))?;
+    if let Some(file) = options.ready_file.as_deref().filter(|file| file.exists()) {
+        fs::remove_file(file).with_context(|| format!("could not remove {}", file.display()))?;
+    }
+    let port = choose_port(options.port)?;
+
+    install_npm_packages()?;
+    let bundle = if options.with_faults { worker::build_with_faults()? } else { worker::build_release()? };
+    let lock = lock_state(&options.state)?;
+    if options.fresh {
+        empty(&options.state)?;
+    }
+    let vars = read_vars(options.vars.as_deref())?;
+
+    migrate_local_d1(&options.state)?;
+    let mut postgres = Postgres::start(&options.state)?;
+    let served = migrate_postgres(&postgres.url).and_then(|()| {
+        let mut runtime = Runtime::start(&bundle, port, &options.state, &vars, &postgres.url)?;
+        let ready = ready(port, &vars, &postgres.url);
+        if let Some(file) = &options.ready_file {
+            write_whole(file, &serde_json::to_string_pretty(&ready)?)?;
+        }
+        print_welcome(port);
+        let ended = wait(stopping, &mut runtime, &mut postgres);
+        stop(&mut runtime.child);
+        ended
+    });
+    postgres.stop();
+    drop(lock);
+    served
+}
+
+fn wait(stopping: &AtomicBool, runtime: &mut Runtime, postgres: &mut Postgres) -> Result<()> {
+    while !stopping.load(Ordering::SeqCst) {
+        for (name, child) in [("the runtime", &mut runtime.child), ("PostgreSQL", &mut postgres.child)] {
+            if let Some(status) = child.try_wait()? {
+                bail!("{name} ended by itself ({status}); its state is kept, start again to go on");
+            }
+        }
+        thread::sleep(Duration::from_millis(100));
+    }
+    step("stopping");
+    Ok(())
+}
+
+/// A free port if none is named; else the named one, if it is free.
+fn choose_port(port: u16) -> Result<u16> {
+    // What held the port may just have been killed; its socket is gone a moment later.
+    let patience = Instant::now() + Duration::from_secs(2);
+    loop {
+        match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            Ok(listener) => return Ok(listener.local_addr()?.port()),
+            Err(_) if Instant::now() < patience => thread::sleep(Duration::from_millis(100)),
+            Err(error) => bail!("port {port} is taken ({error}): stop what listens there, or choose with --port N"),
+        }
+    }
+}
+
+/// Held as long as this process lives: two servers over one state would ruin it.
+pub struct StateLock {
+    _file: File,
+}
+
+/// Makes the state folder this process's own.
+///
+/// # Errors
+/// If another process holds it.
+pub fn lock_state(state: &Path) -> Result<StateLock> {
+    fs::create_dir_all(state).with_context(|| format!("could not make {}", state.display()))?;
+    let file = File::create(state.join("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(StateLock { _file: file }),
+        Err(TryLockError::WouldBlock) => {
+            bail!("{} is in use by another `cargo xtask dev`: stop it, or choose with --state DIR", state.display())
+        }
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+fn empty(state: &Path) -> Result<()> {
+    for kept in ["v3", "postgres"] {
+        let folder = state.join(kept);
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("could not remove {}", folder.display()))?;
+        }
+    }
+    Ok(())
+}
+
+/// `.dev.vars`, or the example while there is none; then the given file on top.
+fn read_vars(more: Option<&Path>) -> Result<BTreeMap<String, String>> {
+    let own = root().join(".dev.vars");
+    let base = if own.exists() { own } else { root().join(".dev.vars.example") };
+    let mut vars = BTreeMap::new();
+    for file in [Some(base.as_path()), more].into_iter().flatten() {
+        for entry in dotenvy::from_path_iter(file).with_context(|| format!("could not read {}", file.display()))? {
+            let (name, value) = entry.with_context(|| format!("{} has a bad line", file.display()))?;
+            vars.insert(name, value);
+        }
+    }
+    Ok(vars)
+}
+
+/// What a program that started the server needs to use it.
+fn ready(port: u16, vars: &BTreeMap<String, String>, postgres_url: &str) -> Value {
+    json!({
+        "url": format!("http://localhost:{port}"),
+        "pid": std::process::id(),
+        "admin_key": vars.get("ADMIN_KEY"),
+        "better_auth_secret": vars.get("BETTER_AUTH_SECRET"),
+        "clerk_webhook_secret": vars.get("CLERK_WEBHOOK_SECRET"),
+        "postgres_url": postgres_url,
+        // Users and keys do not exist yet.
+        "demo": null,
+        "admin": null,
+    })
+}
+
+/// A reader never sees half of the file.
+fn write_whole(file: &Path, text: &str) -> Result<()> {
+    let unfinished = file.with_extension("unfinished");
+    fs::write(&unfinished, text).with_context(|| format!("could not write {}", unfinished.display()))?;
+    fs::rename(&unfinished, file).with_context(|| format!("could not write {}", file.display()))
+}
+
+fn print_welcome(port: u16) {
+    println!(
+        "\nServing on http://localhost:{port} (Ctrl-C stops). Try:\n\n\
+         curl 'http://localhost:{port}/api/health?pretty'\n\
+         curl 'http://localhost:{port}/api/compile?pretty' -d '{{\"configuration\":{{\"name\":\"Try\",\
+         \"sources\":[{{\"source\":\"mine\"}}],\"transformations\":[\"Compress\"]}},\
+         \"preFetchedContent\":{{\"mine\":\"0.0.0.0 ads.example.org\\n||example.org^\"}}}}'\n"
+    );
+}
+
+/// The runtime: workerd with simulators of the platform's services around it.
+struct Runtime {
+    child: Child,
+}
+
+impl Runtime {
+    fn start(
+        bundle: &Path,
+        port: u16,
+        state: &Path,
+        vars: &BTreeMap<String, String>,
+        postgres_url: &str,
+    ) -> Result<Self> {
+        step("starting the runtime");
+        let settings = json!({
+            "config": root().join("wrangler.toml"),
+            "bundle": bundle,
+            "port": port,
+            "state": fs::canonicalize(state)?,
+            "vars": vars,
+        });
+        let mut command = std::process::Command::new(node());
+        command
+            .arg(root().join("xtask/runtime.mjs"))
+            .env("BLOQR_RUNTIME", settings.to_string())
+            .env("CLOUDFLARE_HYPERDRIVE_LOCAL_CONNECTION_STRING_HYPERDRIVE", postgres_url)
+            .env("WRANGLER_SEND_METRICS", "false")
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        if let Some(workerd) = tied_workerd()? {
+            command.env("MINIFLARE_WORKERD_PATH", workerd);
+        }
+        let mut child = tie(&mut command).spawn().context("could not start Node.js")?;
+        let ready = wait_for_line(&mut child, "ready", Duration::from_secs(60));
+        if let Err(error) = ready {
+            stop(&mut child);
+            return Err(error.context("the runtime did not start"));
+        }
+        Ok(Self { child })
+    }
+}
+
+/// workerd is a child of the runtime's Node.js process, so it is tied to that one by a program in between.
+#[cfg(target_os = "linux")]
+fn tied_workerd() -> Result<Option<PathBuf>> {
+    use std::os::unix::fs::PermissionsExt;
+    if !Path::new("/usr/bin/setpriv").exists() {
+        return Ok(None);
+    }
+    let script = root().join("target/tied-workerd");
+    let workerd = npm_program("workerd");
+    // The package's `workerd` is a script of its own; the binary lies in the package of the platform.
+    let binary = workerd_binary().unwrap_or(workerd);
+    fs::create_dir_all(root().join("target"))?;
+    let text = format!("#!/bin/sh\nexec setpriv --pdeath-signal KILL '{}' \"$@\"\n", binary.display());
+    if !fs::read_to_string(&script).is_ok_and(|current| current == text) {
+        fs::write(&script, text)?;
+        fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
+    }
+    Ok(Some(script))
+}
+
+#[cfg(target_os = "linux")]
+fn workerd_binary() -> Option<PathBuf> {
+    let packages = fs::read_dir(root().join("node_modules/@cloudflare")).ok()?;
+    packages
+        .flatten()
+        .map(|package| package.path().join("bin/workerd"))
+        .find(|binary| binary.is_file())
+}
+
+#[cfg(not(target_os = "linux"))]
+fn tied_workerd() -> Result<Option<PathBuf>> {
+    Ok(None)
+}
+
+/// The embedded database: PostgreSQL itself, compiled for Node.js.
+pub struct Postgres {
+    child: Child,
+    /// Its connection string.
+    pub url: String,
+}
+
+impl Postgres {
+    /// Starts it over the data in `state` and waits until it answers a query.
+    ///
+    /// # Errors
+    /// If it does not start.
+    pub fn start(state: &Path) -> Result<Self> {
+        step("starting PostgreSQL");
+        let port = choose_port(0)?;
+        let data = fs::canonicalize(state)?.join("postgres");
+        let mut command = std::process::Command::new(node());
+        command
+            .arg(root().join("node_modules/.bin/pglite-server"))
+            .arg(format!("--db={}", data.display()))
+            .arg(format!("--port={port}"))
+            .arg(format!("--max-connections={POSTGRES_CONNECTIONS}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped());
+        let mut child = tie(&mut command).spawn().context("could not start Node.js")?;
+        let url = format!("postgres://postgres:postgres@127.0.0.1:{port}/postgres?sslmode=disable");
+        let patience = Instant::now() + Duration::from_secs(60);
+        while Client::connect(&url, NoTls).and_then(|mut client| client.simple_query("SELECT 1")).is_err() {
+            if child.try_wait()?.is_some() || Instant::now() > patience {
+                stop(&mut child);
+                let said = child.stderr.take().map(read_all).unwrap_or_default();
+                bail!("PostgreSQL did not start over {}\n{said}", data.display());
+            }
+            thread::sleep(Duration::from_millis(100));
+        }
+        Ok(Self { child, url })
+    }
+
+    /// Ends it.
+    pub fn stop(&mut self) {
+        stop(&mut self.child);
+    }
+}
+
+/// Waits until the child prints `line`; everything it prints is passed on.
+fn wait_for_line(child: &mut Child, line: &'static str, time: Duration) -> Result<()> {
+    let output = child.stdout.take().context("the child's output is not piped")?;
+    let (sender, receiver) = mpsc::channel();
+    thread::spawn(move || {
+        for text in BufReader::new(output).lines().map_while(Result::ok) {
+            if text == line {
+                // Nobody listens any more once the time is over.
+                let _late = sender.send(());
+            } else {
+                println!("{text}");
+            }
+        }
+    });
+    match receiver.recv_timeout(time) {
+        Ok(()) => Ok(()),
+        Err(mpsc::RecvTimeoutError::Timeout) => bail!("nothing within {} s", time.as_secs()),
+        Err(mpsc::RecvTimeoutError::Disconnected) => bail!("it ended: see the messages above"),
+    }
+}
