@@ -93,7 +93,8 @@ impl Config {
                 expected: "a comma-separated list of origins, never *",
             });
         }
-        let clerk_publishable_key = read("CLERK_PUBLISHABLE_KEY").filter(|_| !is_true("DISABLE_CLERK_FALLBACK"));
+        let clerk_publishable_key =
+            read("CLERK_PUBLISHABLE_KEY").filter(|_| !is_true("DISABLE_CLERK_FALLBACK"));
 
         Ok(Self {
             sources_on_loopback: environment != "production" && is_true("SOURCE_ALLOW_PRIVATE"),

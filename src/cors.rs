@@ -33,7 +33,13 @@ pub enum Cors {
 
 impl Cors {
     /// Judges a request for `path` that carries `origin`, on a service that answers at `own_origin`.
-    pub fn judge(origin: Option<String>, own_origin: &str, path: &str, reads: bool, allowed: &[String]) -> Self {
+    pub fn judge(
+        origin: Option<String>,
+        own_origin: &str,
+        path: &str,
+        reads: bool,
+        allowed: &[String],
+    ) -> Self {
         let Some(origin) = origin else { return Self::NotAsked };
         if reads && OPEN_TO_ALL.iter().any(|open| is_within(path, open)) {
             Self::Open
@@ -66,7 +72,10 @@ const EXPOSED: &str = "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X
 pub fn preflight() -> Reply {
     Reply::empty(204)
         .with_header("Access-Control-Allow-Methods", "GET,POST,PUT,PATCH,DELETE,OPTIONS")
-        .with_header("Access-Control-Allow-Headers", "Content-Type,Authorization,X-Turnstile-Token,X-Trace-ID")
+        .with_header(
+            "Access-Control-Allow-Headers",
+            "Content-Type,Authorization,X-Turnstile-Token,X-Trace-ID",
+        )
         .with_header("Access-Control-Max-Age", "86400")
 }
 

@@ -160,7 +160,9 @@ impl ApiError {
                     format!("Request body size ({size} bytes) exceeds maximum allowed size ({limit} bytes)");
                 face(413, "payload-too-large", "body_too_large", "Payload Too Large", detail)
             }
-            Self::NotJson => face(400, "bad-request", "invalid_json", "Bad Request", "Invalid JSON body".to_owned()),
+            Self::NotJson => {
+                face(400, "bad-request", "invalid_json", "Bad Request", "Invalid JSON body".to_owned())
+            }
             Self::Invalid { issues } => {
                 let detail = format!("Invalid request body: {issues}");
                 face(400, "bad-request", "invalid_body", "Bad Request", detail)
@@ -236,7 +238,9 @@ mod tests {
 
     fn body(error: ApiError) -> Value {
         match error.into_reply("/api/x", "api-1-a").body {
-            Body::Json { media_type: "application/problem+json", text } => serde_json::from_str(&text).unwrap(),
+            Body::Json { media_type: "application/problem+json", text } => {
+                serde_json::from_str(&text).unwrap()
+            }
             other => panic!("not a problem: {other:?}"),
         }
     }

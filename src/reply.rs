@@ -40,7 +40,11 @@ impl Reply {
     pub fn json(value: &impl Serialize) -> Result<Self, ApiError> {
         let text =
             serde_json::to_string(value).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
-        Ok(Self { status: 200, headers: Vec::new(), body: Body::Json { media_type: "application/json", text } })
+        Ok(Self {
+            status: 200,
+            headers: Vec::new(),
+            body: Body::Json { media_type: "application/json", text },
+        })
     }
 
     /// `status` without a body.
@@ -98,6 +102,9 @@ mod tests {
 
     #[test]
     fn indenting_changes_nothing_but_white_space() {
-        assert_eq!(indented(r#"{"b":[1,"é"],"a":{}}"#).unwrap(), "{\n  \"b\": [\n    1,\n    \"é\"\n  ],\n  \"a\": {}\n}");
+        assert_eq!(
+            indented(r#"{"b":[1,"é"],"a":{}}"#).unwrap(),
+            "{\n  \"b\": [\n    1,\n    \"é\"\n  ],\n  \"a\": {}\n}"
+        );
     }
 }

@@ -158,7 +158,8 @@ mod tests {
         for page in ["/api-docs", "/api-keys", "/compiler", "/", "/admin/users", "/healthy"] {
             assert_eq!(kind(Method::Get, page, true), "page", "{page}");
         }
-        for unknown in ["/api/compiler", "/api/nothing", "/compile/nothing", "/api/compile/", "/api//compile"] {
+        for unknown in ["/api/compiler", "/api/nothing", "/compile/nothing", "/api/compile/", "/api//compile"]
+        {
             assert_eq!(kind(Method::Get, unknown, true), "404", "{unknown}");
         }
     }

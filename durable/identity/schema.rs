@@ -47,7 +47,8 @@ pub fn save_ledger(sql: &SqlStorage, policy: &str, ledger: Ledger) -> Result<()>
         instant(ledger.ends_at)?,
         SqlStorageValue::from(i64::from(ledger.used)),
     ];
-    sql.exec("INSERT OR REPLACE INTO ledger (policy, started_at, ends_at, used) VALUES (?, ?, ?, ?)", row).map(drop)
+    sql.exec("INSERT OR REPLACE INTO ledger (policy, started_at, ends_at, used) VALUES (?, ?, ?, ?)", row)
+        .map(drop)
 }
 
 /// Removes the windows that are over at `now` and returns when the next one will be.

@@ -75,7 +75,11 @@ impl IdentityStub {
     /// # Errors
     /// Always: the object fails.
     #[cfg(feature = "faults")]
-    pub async fn panic(&self, identity: &Identity, policy: &Policy) -> Result<(Decision, UnixMillis), CallError> {
+    pub async fn panic(
+        &self,
+        identity: &Identity,
+        policy: &Policy,
+    ) -> Result<(Decision, UnixMillis), CallError> {
         self.ask(identity, &Command::Panic(Take::new(policy, 1))).await
     }
 
@@ -83,7 +87,8 @@ impl IdentityStub {
         let mut init = RequestInit::new();
         init.with_method(Method::Post).with_body(Some(serde_json::to_string(command)?.into()));
         let request = Request::new_with_init("https://identity/", &init)?;
-        let mut response = self.namespace.get_by_name(&identity.object_name())?.fetch_with_request(request).await?;
+        let mut response =
+            self.namespace.get_by_name(&identity.object_name())?.fetch_with_request(request).await?;
         let text = response.text().await?;
         match response.status_code() {
             200 => Ok(serde_json::from_str::<Reply>(&text)?.decision()),

@@ -85,9 +85,13 @@ impl Reply {
             Decision::Permit(Permit { limit, remaining, reset_at }) => {
                 Self::Permit { limit, remaining, reset_at: reset_at.0, now: now.0 }
             }
-            Decision::Denial(Denial { limit, remaining, reset_at, retry_at }) => {
-                Self::Denial { limit, remaining, reset_at: reset_at.0, retry_at: retry_at.map(|at| at.0), now: now.0 }
-            }
+            Decision::Denial(Denial { limit, remaining, reset_at, retry_at }) => Self::Denial {
+                limit,
+                remaining,
+                reset_at: reset_at.0,
+                retry_at: retry_at.map(|at| at.0),
+                now: now.0,
+            },
         }
     }
 
@@ -95,9 +99,10 @@ impl Reply {
     #[must_use]
     pub fn decision(&self) -> (Decision, UnixMillis) {
         match *self {
-            Self::Permit { limit, remaining, reset_at, now } => {
-                (Decision::Permit(Permit { limit, remaining, reset_at: UnixMillis(reset_at) }), UnixMillis(now))
-            }
+            Self::Permit { limit, remaining, reset_at, now } => (
+                Decision::Permit(Permit { limit, remaining, reset_at: UnixMillis(reset_at) }),
+                UnixMillis(now),
+            ),
             Self::Denial { limit, remaining, reset_at, retry_at, now } => {
                 let retry_at = retry_at.map(UnixMillis);
                 let denial = Denial { limit, remaining, reset_at: UnixMillis(reset_at), retry_at };

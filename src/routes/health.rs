@@ -82,8 +82,11 @@ async fn examine(app: &App) -> Health {
     let statuses = [records.status(), keys.status(), compiler, auth, caching];
     let overall = statuses.into_iter().max().unwrap_or(Status::Healthy);
 
-    let failures =
-        [("d1", records.found.as_ref().err()), ("postgres", keys.found.as_ref().err()), ("cache", cache.found.as_ref().err())];
+    let failures = [
+        ("d1", records.found.as_ref().err()),
+        ("postgres", keys.found.as_ref().err()),
+        ("cache", cache.found.as_ref().err()),
+    ];
     for (what, failure) in failures {
         if let Some(cause) = failure {
             console_error!("{}", json!({ "level": "error", "probe": what, "cause": cause }));

@@ -79,7 +79,8 @@ pub async fn show_version(app: App, _request: Request) -> ApiResult {
 
 /// `GET /api/turnstile-config`.
 pub async fn show_turnstile_config(app: App, _request: Request) -> ApiResult {
-    let config = json!({ "siteKey": app.config.turnstile_site_key, "enabled": app.config.has_turnstile_secret });
+    let config =
+        json!({ "siteKey": app.config.turnstile_site_key, "enabled": app.config.has_turnstile_secret });
     Ok(Reply::json(&config)?.with_header("Cache-Control", "public, max-age=3600"))
 }
 

@@ -118,7 +118,8 @@ fn is_loopback(host: &Host) -> bool {
 /// The parser has lower-cased the name. A name without a dot is looked up in a private search list.
 fn is_private_name(name: &str) -> bool {
     let name = name.trim_end_matches('.');
-    let below = |private: &str| name.strip_suffix(private).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
+    let below =
+        |private: &str| name.strip_suffix(private).is_some_and(|rest| rest.is_empty() || rest.ends_with('.'));
     !name.contains('.') || PRIVATE_NAMES.iter().any(|private| below(private))
 }
 
@@ -158,14 +159,50 @@ mod tests {
     #[test]
     fn private_addresses_are_refused_in_every_spelling() {
         for host in [
-            "127.0.0.1", "127.1", "127.255.255.254", "2130706433", "0x7f000001", "0177.0.0.1", "0x7f.1",
-            "0.0.0.0", "0", "10.0.0.1", "100.64.0.1", "169.254.169.254", "172.16.0.1", "172.31.255.255",
-            "192.168.1.1", "198.18.0.1", "224.0.0.1", "255.255.255.255", "127.0.0.1.", "１２７.0.0.1",
-            "[::]", "[::1]", "[::ffff:10.0.0.1]", "[::ffff:8.8.8.8]", "[::10.0.0.1]", "[64:ff9b::a00:1]",
-            "[fc00::1]", "[fd12::1]", "[fe80::1]", "[fec0::1]", "[ff02::1]", "[2001:db8::1]",
-            "[2002:a00:1::]", "[2001::1]",
-            "localhost", "LOCALHOST", "localhost.", "a.localhost", "printer.local", "metadata.google.internal",
-            "router.lan", "nas.home.arpa", "mine.workers.dev", "intranet",
+            "127.0.0.1",
+            "127.1",
+            "127.255.255.254",
+            "2130706433",
+            "0x7f000001",
+            "0177.0.0.1",
+            "0x7f.1",
+            "0.0.0.0",
+            "0",
+            "10.0.0.1",
+            "100.64.0.1",
+            "169.254.169.254",
+            "172.16.0.1",
+            "172.31.255.255",
+            "192.168.1.1",
+            "198.18.0.1",
+            "224.0.0.1",
+            "255.255.255.255",
+            "127.0.0.1.",
+            "１２７.0.0.1",
+            "[::]",
+            "[::1]",
+            "[::ffff:10.0.0.1]",
+            "[::ffff:8.8.8.8]",
+            "[::10.0.0.1]",
+            "[64:ff9b::a00:1]",
+            "[fc00::1]",
+            "[fd12::1]",
+            "[fe80::1]",
+            "[fec0::1]",
+            "[ff02::1]",
+            "[2001:db8::1]",
+            "[2002:a00:1::]",
+            "[2001::1]",
+            "localhost",
+            "LOCALHOST",
+            "localhost.",
+            "a.localhost",
+            "printer.local",
+            "metadata.google.internal",
+            "router.lan",
+            "nas.home.arpa",
+            "mine.workers.dev",
+            "intranet",
         ] {
             assert_eq!(check(&format!("http://{host}/x")), Err(Forbidden::PrivateAddress), "{host}");
         }
@@ -193,7 +230,12 @@ mod tests {
         for url in ["http://127.0.0.1:9000/a", "http://localhost:9000/a", "http://[::1]:9000/a"] {
             assert!(guard.check(url).is_ok(), "{url}");
         }
-        for url in ["http://10.0.0.1/", "http://169.254.169.254/", "http://[::ffff:127.0.0.1]/", "http://a.localhost/"] {
+        for url in [
+            "http://10.0.0.1/",
+            "http://169.254.169.254/",
+            "http://[::ffff:127.0.0.1]/",
+            "http://a.localhost/",
+        ] {
             assert_eq!(guard.check(url).map(drop), Err(Forbidden::PrivateAddress), "{url}");
         }
     }

@@ -2,21 +2,24 @@
 
 mod guard;
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use futures::StreamExt;
 use futures::future::{Either, select};
 use url::Url;
 use worker::{
-    AbortController, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect, Response,
+    AbortController, AbortSignal, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
+    Response,
 };
 
 pub use guard::{Forbidden, Guard};
 
 /// Redirects followed for one source; the reference follows as many.
 const MAX_REDIRECTS: usize = 21;
-/// Bytes of one source. Four times the largest list in common use, and a quarter of an isolate's memory.
-const MAX_SOURCE_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes fetched for one compile, all its texts together. The largest lists in common use have about 10 MB,
+/// and an isolate has 128 MB for the texts, the lines and the answer.
+pub const MAX_FETCHED_BYTES: usize = 32 * 1024 * 1024;
 /// Content types of which one must occur in a source's `Content-Type`; the reference takes these.
 const CONTENT_TYPES: [&str; 3] = ["text/plain", "text/html", "application/octet-stream"];
 /// How the service names itself to other servers. Some allow list compilers by this name.
@@ -54,7 +57,7 @@ pub enum SourceError {
         url: String,
     },
     /// The body doesn't end within the bound.
-    #[error("{url} is larger than {MAX_SOURCE_BYTES} bytes")]
+    #[error("{url}: the sources have more than {MAX_FETCHED_BYTES} bytes together")]
     TooLarge {
         /// Where.
         url: String,
@@ -92,14 +95,19 @@ impl SourceError {
     }
 }
 
-/// Fetches the text at `url`. Bytes that are not UTF-8 become U+FFFD, whatever charset was declared.
+/// Fetches the text at `url`, taking its size out of `room`. Bytes that are not UTF-8 become U+FFFD, whatever charset was declared.
 ///
 /// # Errors
 /// [`SourceError`]; nothing is tried twice.
-pub async fn fetch_text(url: &str, guard: &Guard, timeout_ms: u64) -> Result<String, SourceError> {
+pub async fn fetch_text(
+    url: &str,
+    guard: &Guard,
+    timeout_ms: u64,
+    room: &Cell<usize>,
+) -> Result<String, SourceError> {
     let controller = AbortController::default();
     let signal = controller.signal();
-    let fetching = Box::pin(fetch_within(url, guard, &signal));
+    let fetching = Box::pin(fetch_within(url, guard, &signal, room));
     match select(fetching, Delay::from(Duration::from_millis(timeout_ms))).await {
         Either::Left((text, _)) => text,
         Either::Right(_) => {
@@ -112,25 +120,23 @@ pub async fn fetch_text(url: &str, guard: &Guard, timeout_ms: u64) -> Result<Str
 async fn fetch_within(
     first: &str,
     guard: &Guard,
-    signal: &worker::AbortSignal,
+    signal: &AbortSignal,
+    room: &Cell<usize>,
 ) -> Result<String, SourceError> {
     let broken = |cause| SourceError::Broken { url: first.to_owned(), cause };
     let mut next = first.to_owned();
     for _ in 0..=MAX_REDIRECTS {
         // Every hop is judged: a public address may lead to a private one.
-        let url = guard
-            .check(&next)
-            .map_err(|reason| SourceError::Forbidden { url: next.clone(), reason })?;
-        let mut response = Fetch::Request(request(&url).map_err(broken)?)
-            .send_with_signal(signal)
-            .await
-            .map_err(broken)?;
+        let url =
+            guard.check(&next).map_err(|reason| SourceError::Forbidden { url: next.clone(), reason })?;
+        let mut response =
+            Fetch::Request(request(&url).map_err(broken)?).send_with_signal(signal).await.map_err(broken)?;
         if let Some(target) = redirect(&url, &response).map_err(broken)? {
             next = target;
             continue;
         }
         check_answer(first, &response)?;
-        return read(first, &mut response).await;
+        return read(first, &mut response, room).await;
     }
     Err(SourceError::Redirects { url: first.to_owned() })
 }
@@ -166,16 +172,19 @@ fn check_answer(url: &str, response: &Response) -> Result<(), SourceError> {
     Ok(())
 }
 
-async fn read(url: &str, response: &mut Response) -> Result<String, SourceError> {
+async fn read(url: &str, response: &mut Response, room: &Cell<usize>) -> Result<String, SourceError> {
     let broken = |cause| SourceError::Broken { url: url.to_owned(), cause };
     let mut bytes = Vec::new();
     let mut chunks = response.stream().map_err(broken)?;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk.map_err(broken)?;
-        if bytes.len() + chunk.len() > MAX_SOURCE_BYTES {
-            return Err(SourceError::TooLarge { url: url.to_owned() });
-        }
+        let left = room
+            .get()
+            .checked_sub(chunk.len())
+            .ok_or_else(|| SourceError::TooLarge { url: url.to_owned() })?;
+        room.set(left);
         bytes.extend_from_slice(&chunk);
     }
-    Ok(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }

@@ -1,1 +1,3 @@
-pub fn run(_names: &[String]) -> anyhow::Result<()> { Ok(()) }
+pub fn run(_names: &[String]) -> anyhow::Result<()> {
+    Ok(())
+}

@@ -109,7 +109,9 @@ fn choose_port(port: u16) -> Result<u16> {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
             Ok(listener) => return Ok(listener.local_addr()?.port()),
             Err(_) if Instant::now() < patience => thread::sleep(Duration::from_millis(100)),
-            Err(error) => bail!("port {port} is taken ({error}): stop what listens there, or choose with --port N"),
+            Err(error) => {
+                bail!("port {port} is taken ({error}): stop what listens there, or choose with --port N")
+            }
         }
     }
 }
@@ -129,7 +131,10 @@ pub fn lock_state(state: &Path) -> Result<StateLock> {
     match file.try_lock() {
         Ok(()) => Ok(StateLock { _file: file }),
         Err(TryLockError::WouldBlock) => {
-            bail!("{} is in use by another `cargo xtask dev`: stop it, or choose with --state DIR", state.display())
+            bail!(
+                "{} is in use by another `cargo xtask dev`: stop it, or choose with --state DIR",
+                state.display()
+            )
         }
         Err(TryLockError::Error(error)) => Err(error.into()),
     }
@@ -151,7 +156,9 @@ fn read_vars(more: Option<&Path>) -> Result<BTreeMap<String, String>> {
     let base = if own.exists() { own } else { root().join(".dev.vars.example") };
     let mut vars = BTreeMap::new();
     for file in [Some(base.as_path()), more].into_iter().flatten() {
-        for entry in dotenvy::from_path_iter(file).with_context(|| format!("could not read {}", file.display()))? {
+        for entry in
+            dotenvy::from_path_iter(file).with_context(|| format!("could not read {}", file.display()))?
+        {
             let (name, value) = entry.with_context(|| format!("{} has a bad line", file.display()))?;
             vars.insert(name, value);
         }
@@ -245,7 +252,7 @@ fn tied_workerd() -> Result<Option<PathBuf>> {
     // The package's `workerd` is a script of its own; the binary lies in the package of the platform.
     let binary = workerd_binary().unwrap_or(workerd);
     fs::create_dir_all(root().join("target"))?;
-    let text = format!("#!/bin/sh\nexec setpriv --pdeath-signal KILL '{}' \"$@\"\n", binary.display());
+    let text = format!("#!/bin/sh\nexec setpriv --pdeathsig KILL '{}' \"$@\"\n", binary.display());
     if !fs::read_to_string(&script).is_ok_and(|current| current == text) {
         fs::write(&script, text)?;
         fs::set_permissions(&script, fs::Permissions::from_mode(0o755))?;
@@ -256,10 +263,7 @@ fn tied_workerd() -> Result<Option<PathBuf>> {
 #[cfg(target_os = "linux")]
 fn workerd_binary() -> Option<PathBuf> {
     let packages = fs::read_dir(root().join("node_modules/@cloudflare")).ok()?;
-    packages
-        .flatten()
-        .map(|package| package.path().join("bin/workerd"))
-        .find(|binary| binary.is_file())
+    packages.flatten().map(|package| package.path().join("bin/workerd")).find(|binary| binary.is_file())
 }
 
 #[cfg(not(target_os = "linux"))]

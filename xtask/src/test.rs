@@ -1,2 +1,6 @@
-pub fn list() -> anyhow::Result<()> { Ok(()) }
-pub fn run(_names: &[String]) -> anyhow::Result<()> { Ok(()) }
+pub fn list() -> anyhow::Result<()> {
+    Ok(())
+}
+pub fn run(_names: &[String]) -> anyhow::Result<()> {
+    Ok(())
+}

@@ -22,8 +22,9 @@ pub fn install_npm_packages() -> Result<()> {
     let lock = fs::read(root.join("package-lock.json")).context("package-lock.json is missing")?;
     let home = cache()?.join(format!("npm-{}", &hex(&Sha256::digest(&lock))[..16]));
     if !home.join("node_modules").is_dir() {
-        let version = capture(Command::new("npm").arg("--version"))
-            .context("npm is missing: install Node.js with npm (any version from 18 on; the right Node is fetched)")?;
+        let version = capture(Command::new("npm").arg("--version")).context(
+            "npm is missing: install Node.js with npm (any version from 18 on; the right Node is fetched)",
+        )?;
         step(format!("installing npm packages with npm {} (about 500 MB, once per version)", version.trim()));
         // Unpacked beside its place and then moved, so that an interrupted installation is not used.
         let unfinished = home.with_extension("unfinished");

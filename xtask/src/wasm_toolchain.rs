@@ -117,7 +117,10 @@ impl WasmToolchain {
                     "#!/bin/sh\n{drop_nightly}\ncase \"$*\" in *target-libdir*) echo /; exit ;; esac\nexec '{rustc}' \"$@\"\n"
                 ),
             ),
-            ("rustup", "#!/bin/sh\n[ \"$1\" = component ] && echo 'rust-src (installed)'\nexit 0\n".to_owned()),
+            (
+                "rustup",
+                "#!/bin/sh\n[ \"$1\" = component ] && echo 'rust-src (installed)'\nexit 0\n".to_owned(),
+            ),
         ];
         for (name, script) in scripts {
             let place = folder.join(name);

@@ -1,0 +1,270 @@
+//! The body of a compile request, checked.
+
+use std::collections::HashMap;
+
+use compiler::{Configuration, ConfigurationDraft, LevelDraft, SourceDraft};
+use serde::{Deserialize, Deserializer};
+use serde_json::error::Category;
+use serde_path_to_error::Segment;
+
+use crate::error::ApiError;
+
+/// What a compile request asks for.
+#[derive(Debug)]
+pub struct CompileRequest {
+    /// What to compile.
+    pub configuration: Configuration,
+    /// Texts that came along, by source: these sources are not fetched.
+    pub pre_fetched_content: HashMap<String, String>,
+    /// Whether the answer tells how long it took.
+    pub benchmark: bool,
+}
+
+/// Unknown keys are ignored here, as existing clients send some that concern other endpoints; inside of
+/// the configuration they are refused.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Body {
+    configuration: ConfigurationBody,
+    #[serde(default)]
+    pre_fetched_content: HashMap<String, String>,
+    #[serde(default)]
+    benchmark: bool,
+    /// Matters to queued compiles alone; checked all the same.
+    #[serde(default, rename = "priority")]
+    _priority: Priority,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum Priority {
+    #[default]
+    Standard,
+    High,
+    Low,
+    Normal,
+}
+
+/// `null` is not absence but a type error, as in the reference; hence `given`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ConfigurationBody {
+    name: String,
+    #[serde(default, deserialize_with = "given")]
+    description: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    homepage: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    license: Option<String>,
+    #[serde(default, deserialize_with = "given")]
+    version: Option<String>,
+    sources: Vec<SourceBody>,
+    #[serde(default)]
+    transformations: Vec<String>,
+    #[serde(default)]
+    exclusions: Vec<String>,
+    #[serde(default)]
+    exclusions_sources: Vec<String>,
+    #[serde(default)]
+    inclusions: Vec<String>,
+    #[serde(default)]
+    inclusions_sources: Vec<String>,
+    /// For other tools; ignored.
+    #[serde(default, rename = "extensions")]
+    _extensions: serde_json::Map<String, serde_json::Value>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SourceBody {
+    source: String,
+    #[serde(default, deserialize_with = "given")]
+    name: Option<String>,
+    #[serde(default, rename = "type", deserialize_with = "given")]
+    source_type: Option<String>,
+    #[serde(default)]
+    transformations: Vec<String>,
+    #[serde(default)]
+    exclusions: Vec<String>,
+    #[serde(default)]
+    exclusions_sources: Vec<String>,
+    #[serde(default)]
+    inclusions: Vec<String>,
+    #[serde(default)]
+    inclusions_sources: Vec<String>,
+    /// A request to fetch with a browser; ignored.
+    #[serde(default, rename = "useBrowser")]
+    _use_browser: bool,
+}
+
+fn given<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
+}
+
+impl CompileRequest {
+    /// # Errors
+    /// [`ApiError::NotJson`], or [`ApiError::Invalid`] with `/path: message` for every issue found.
+    pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
+        let mut json = serde_json::Deserializer::from_slice(bytes);
+        let body: Body = serde_path_to_error::deserialize(&mut json).map_err(|error| shape_error(&error))?;
+        json.end().or(Err(ApiError::NotJson))?;
+        let configuration = Configuration::validate(body.configuration.into()).map_err(|issues| {
+            let shown = issues.iter().map(|issue| format!("/configuration{issue}"));
+            ApiError::Invalid { issues: shown.collect::<Vec<_>>().join(", ") }
+        })?;
+        Ok(Self { configuration, pre_fetched_content: body.pre_fetched_content, benchmark: body.benchmark })
+    }
+}
+
+fn shape_error(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    if !matches!(error.inner().classify(), Category::Data) {
+        return ApiError::NotJson;
+    }
+    let path: String = error
+        .path()
+        .iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{key}"),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => String::new(),
+        })
+        .collect();
+    let message = error.inner().to_string();
+    // A position within the text says nothing to somebody who sent a value.
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    ApiError::Invalid { issues: format!("{}: {message}", if path.is_empty() { "/" } else { &path }) }
+}
+
+impl From<ConfigurationBody> for ConfigurationDraft {
+    fn from(body: ConfigurationBody) -> Self {
+        Self {
+            name: body.name,
+            description: body.description,
+            homepage: body.homepage,
+            license: body.license,
+            version: body.version,
+            sources: body.sources.into_iter().map(Into::into).collect(),
+            level: LevelDraft {
+                transformations: body.transformations,
+                exclusions: body.exclusions,
+                exclusions_sources: body.exclusions_sources,
+                inclusions: body.inclusions,
+                inclusions_sources: body.inclusions_sources,
+            },
+        }
+    }
+}
+
+impl From<SourceBody> for SourceDraft {
+    fn from(body: SourceBody) -> Self {
+        Self {
+            source: body.source,
+            name: body.name,
+            source_type: body.source_type,
+            level: LevelDraft {
+                transformations: body.transformations,
+                exclusions: body.exclusions,
+                exclusions_sources: body.exclusions_sources,
+                inclusions: body.inclusions,
+                inclusions_sources: body.inclusions_sources,
+            },
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn issues(body: &Value) -> String {
+        match CompileRequest::parse(body.to_string().as_bytes()) {
+            Err(ApiError::Invalid { issues }) => issues,
+            other => panic!("{body}: {other:?}"),
+        }
+    }
+
+    fn minimal() -> Value {
+        json!({ "configuration": { "name": "N", "sources": [{ "source": "https://example.org/a" }] } })
+    }
+
+    fn with(pointer: &str, key: &str, value: Value) -> Value {
+        let mut body = minimal();
+        body.pointer_mut(pointer).unwrap().as_object_mut().unwrap().insert(key.to_owned(), value);
+        body
+    }
+
+    #[test]
+    fn every_key_of_both_generations_is_known() {
+        let body = json!({
+            "configuration": {
+                "name": "N", "description": "D", "homepage": "https://h.example/", "license": "L", "version": "1.0",
+                "sources": [{
+                    "source": "mine", "name": "S", "type": "hosts", "transformations": ["TrimLines"],
+                    "exclusions": ["a"], "exclusions_sources": [], "inclusions": ["b"], "inclusions_sources": [],
+                    "useBrowser": true,
+                }],
+                "transformations": ["Compress"], "exclusions": [], "exclusions_sources": [],
+                "inclusions": [], "inclusions_sources": [], "extensions": { "anything": [1] },
+            },
+            "preFetchedContent": { "mine": "||a.example^" }, "benchmark": true, "priority": "normal",
+            "turnstileToken": "t",
+        });
+        let request = CompileRequest::parse(body.to_string().as_bytes()).unwrap();
+        assert!(request.benchmark);
+        assert_eq!(request.pre_fetched_content["mine"], "||a.example^");
+    }
+
+    #[test]
+    fn what_is_no_json_is_said_to_be_none() {
+        for body in ["", "{", "nothing", "{}{}", "{\"configuration\":", "\u{feff}{}"] {
+            assert!(
+                matches!(
+                    CompileRequest::parse(body.as_bytes()),
+                    Err(ApiError::NotJson | ApiError::Invalid { .. })
+                ),
+                "{body}"
+            );
+        }
+        assert!(matches!(CompileRequest::parse(b""), Err(ApiError::NotJson)));
+        assert!(matches!(CompileRequest::parse(b"{\"configuration\":\xff}"), Err(ApiError::NotJson)));
+        let deep = "[".repeat(100_000);
+        assert!(CompileRequest::parse(deep.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn the_wrong_shape_is_named_with_its_place() {
+        assert_eq!(issues(&json!({})), "/: missing field `configuration`");
+        assert!(
+            issues(&with("/configuration", "name", json!(5)))
+                .starts_with("/configuration/name: invalid type")
+        );
+        assert!(
+            issues(&with("/configuration", "version", json!(null))).starts_with("/configuration/version: ")
+        );
+        assert!(
+            issues(&with("/configuration", "exclusions", json!(null)))
+                .starts_with("/configuration/exclusions: ")
+        );
+        assert!(
+            issues(&with("/configuration/sources/0", "source", json!([])))
+                .starts_with("/configuration/sources/0/source: ")
+        );
+        let unknown = issues(&with("/configuration/sources/0", "sorce", json!("x")));
+        assert!(unknown.starts_with("/configuration/sources/0/sorce: unknown field `sorce`"), "{unknown}");
+        assert!(issues(&with("", "priority", json!("urgent"))).starts_with("/priority: unknown variant"));
+        assert!(
+            issues(&with("", "preFetchedContent", json!({ "a": 1 }))).starts_with("/preFetchedContent/a: ")
+        );
+    }
+
+    #[test]
+    fn a_configuration_that_does_not_hold_together_is_named_too() {
+        let empty = issues(&with("/configuration", "sources", json!([])));
+        assert!(empty.starts_with("/configuration/sources: "), "{empty}");
+        let unknown = issues(&with("/configuration", "transformations", json!(["Nothing"])));
+        assert!(unknown.starts_with("/configuration/transformations/0: "), "{unknown}");
+    }
+}
