@@ -158,7 +158,7 @@ fn stamp(reply: &mut Reply, asked: &Asked, admission_ms: Option<u64>) {
 
 /// Headers that are the same on every answer. Source of the security ones: the OWASP Secure Headers
 /// Project, <https://owasp.org/www-project-secure-headers/>.
-const COMMON: [(&str, &str); 12] = [
+const COMMON: [(&str, &str); 13] = [
     ("X-API-Version", "v1"),
     ("X-Powered-By", "Bloqr"),
     ("Cross-Origin-Opener-Policy", "same-origin"),
@@ -168,6 +168,7 @@ const COMMON: [(&str, &str); 12] = [
     ("Strict-Transport-Security", "max-age=15552000; includeSubDomains"),
     ("X-Content-Type-Options", "nosniff"),
     ("X-DNS-Prefetch-Control", "off"),
+    ("X-Download-Options", "noopen"),
     ("X-Frame-Options", "DENY"),
     ("X-Permitted-Cross-Domain-Policies", "none"),
     ("X-XSS-Protection", "0"),

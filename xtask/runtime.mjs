@@ -5,10 +5,12 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { Miniflare, convertV4MiniflareOptions } from "miniflare";
-import { unstable_getMiniflareWorkerOptions as readWorkerOptions } from "wrangler";
+import { unstable_getMiniflareWorkerOptions as workerOptionsOf, unstable_readConfig as readConfig } from "wrangler";
 
-const { config, bundle, port, state, vars } = JSON.parse(process.env.BLOQR_RUNTIME);
-const { workerOptions } = readWorkerOptions(config);
+const settings = JSON.parse(process.env.BLOQR_RUNTIME);
+const { bundle, port, state, vars } = settings;
+const config = readConfig({ config: settings.config });
+const { workerOptions } = workerOptionsOf(config);
 
 const modules = readdirSync(bundle)
   .filter((name) => name === "index.js" || name.endsWith(".wasm"))
@@ -22,6 +24,7 @@ const modules = readdirSync(bundle)
 const runtime = new Miniflare(
   convertV4MiniflareOptions({
     ...workerOptions,
+    name: config.name,
     modules,
     modulesRoot: bundle,
     bindings: { ...workerOptions.bindings, ...vars },

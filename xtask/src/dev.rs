@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File, TryLockError};
 use std::io::{BufRead, BufReader};
 use std::net::{Ipv4Addr, TcpListener};
+use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -48,6 +49,9 @@ pub struct Options {
     /// Serves the test build, whose fault routes break on purpose
     #[arg(long, hide = true)]
     with_faults: bool,
+    /// Stops when the process that started it is gone; for tests
+    #[arg(long, hide = true)]
+    stop_with_parent: bool,
 }
 
 /// Sets everything up and serves until stopped.
@@ -60,6 +64,10 @@ pub fn serve(options: &Options) -> Result<()> {
     if let Some(file) = options.ready_file.as_deref().filter(|file| file.exists()) {
         fs::remove_file(file).with_context(|| format!("could not remove {}", file.display()))?;
     }
+    let parent = parent_id();
+    // Somebody else adopts the orphaned.
+    let orphaned = || options.stop_with_parent && parent_id() != parent;
+    let is_over = || stopping.load(Ordering::SeqCst) || orphaned();
     let port = choose_port(options.port)?;
 
     install_npm_packages()?;
@@ -79,7 +87,7 @@ pub fn serve(options: &Options) -> Result<()> {
             write_whole(file, &serde_json::to_string_pretty(&ready)?)?;
         }
         print_welcome(port);
-        let ended = wait(stopping, &mut runtime, &mut postgres);
+        let ended = wait(is_over, &mut runtime, &mut postgres);
         stop(&mut runtime.child);
         ended
     });
@@ -88,8 +96,8 @@ pub fn serve(options: &Options) -> Result<()> {
     served
 }
 
-fn wait(stopping: &AtomicBool, runtime: &mut Runtime, postgres: &mut Postgres) -> Result<()> {
-    while !stopping.load(Ordering::SeqCst) {
+fn wait(is_over: impl Fn() -> bool, runtime: &mut Runtime, postgres: &mut Postgres) -> Result<()> {
+    while !is_over() {
         for (name, child) in [("the runtime", &mut runtime.child), ("PostgreSQL", &mut postgres.child)] {
             if let Some(status) = child.try_wait()? {
                 bail!("{name} ended by itself ({status}); its state is kept, start again to go on");

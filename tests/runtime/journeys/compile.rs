@@ -1,0 +1,128 @@
+//! Compiled lists equal the reference's.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use journeys::Client;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::{open, plain, small};
+
+/// The header ends with the line after this one.
+const LAST_OF_HEADER: &str = "! Compiled by ";
+
+fn body_of(list: &Value) -> Vec<&str> {
+    let rules: Vec<&str> =
+        list["rules"].as_array().unwrap().iter().map(|rule| rule.as_str().unwrap()).collect();
+    let end = rules.iter().position(|line| line.starts_with(LAST_OF_HEADER)).unwrap();
+    rules[end + 2..].to_vec()
+}
+
+#[tokio::test]
+async fn a_list_has_its_header_counts_and_metrics() {
+    let body = json!({
+        "configuration": {
+            "name": "Mine", "description": "D", "version": "1.2", "homepage": "https://h.example/", "license": "L",
+            "sources": [{ "source": "a", "name": "First" }, { "source": "b" }],
+            "transformations": ["Deduplicate", "Compress"],
+        },
+        "preFetchedContent": { "a": "0.0.0.0 ads.example.org\n||example.org^", "b": "||example.org^\n||other.example^" },
+        "benchmark": true,
+    });
+    let answer = Client::new(plain()).compile(&body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let list = answer.json();
+    let rules: Vec<&str> =
+        list["rules"].as_array().unwrap().iter().map(|rule| rule.as_str().unwrap()).collect();
+    let stamp = format!("! Last modified: {}", list["compiledAt"].as_str().unwrap());
+    let expected = [
+        "!",
+        "! Title: Mine",
+        "! Description: D",
+        "! Version: 1.2",
+        "! Homepage: https://h.example/",
+        "! License: L",
+        &stamp,
+        "!",
+        "! Compiled by bloqr-backend v0.1.0",
+        "!",
+        "!",
+        "! Source name: First",
+        "! Source: a",
+        "!",
+        "||example.org^",
+        "!",
+        "! Source: b",
+        "!",
+        "||other.example^",
+    ];
+    assert_eq!(rules, expected);
+    assert_eq!(list["success"], true);
+    assert_eq!(list["ruleCount"], expected.len());
+    assert_eq!(list["metrics"]["sourceCount"], 2);
+    assert_eq!(list["metrics"]["ruleCount"], 4);
+    assert_eq!(list["metrics"]["stages"].as_array().unwrap().len(), 2);
+    assert_eq!(answer.header("x-cache"), "MISS");
+}
+
+/// What is absent is left out, because clients take `null` for an error here.
+#[tokio::test]
+async fn nothing_absent_is_null() {
+    let answer = Client::new(plain()).compile(&small(&["TrimLines"], " a ")).await;
+    let mut keys: Vec<String> = answer.json().as_object().unwrap().keys().cloned().collect();
+    keys.sort();
+    assert_eq!(keys, ["compiledAt", "ruleCount", "rules", "success"]);
+}
+
+#[tokio::test]
+async fn the_same_request_gives_the_same_list() {
+    let client = Client::new(plain());
+    let request = small(&["Compress", "Deduplicate"], "b.example\na.example\nb.example\n||example^");
+    let first = client.compile(&request).await.json();
+    for _ in 0..3 {
+        assert_eq!(body_of(&client.compile(&request).await.json()), body_of(&first));
+    }
+}
+
+/// Every list that is here, against what the reference made of it.
+#[tokio::test]
+async fn real_lists_equal_the_reference() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+    let mut n_compared = 0;
+    for folder in [root.join("tests/data/lists"), root.join("../shared/lists")] {
+        if !folder.join("golden.json").exists() {
+            continue;
+        }
+        let golden: Value =
+            serde_json::from_str(&fs::read_to_string(folder.join("golden.json")).unwrap()).unwrap();
+        for (list, outputs) in golden["outputs"].as_object().unwrap() {
+            for (name, expected) in outputs.as_object().unwrap() {
+                compare(&folder, list, &golden["configurations"][name], expected).await;
+                n_compared += 1;
+            }
+        }
+    }
+    assert!(n_compared > 0);
+}
+
+async fn compare(folder: &Path, list: &str, configuration: &Value, expected: &Value) {
+    let source: PathBuf = folder.join(list);
+    let mut configuration = configuration.clone();
+    configuration["sources"][0]["source"] = json!(list);
+    // Every compile on a network of its own: this is not about limits.
+    let request = json!({
+        "configuration": configuration,
+        "preFetchedContent": { list: String::from_utf8_lossy(&fs::read(&source).unwrap()) },
+    });
+    let answer = Client::new(open()).compile(&request).await;
+    assert_eq!(answer.status, 200, "{list} {configuration}: {}", &answer.text[..answer.text.len().min(500)]);
+    let compiled = answer.json();
+    let body = body_of(&compiled);
+    let sum: String = Sha256::digest(body.join("\n")).iter().map(|byte| format!("{byte:02x}")).collect();
+    assert_eq!(
+        (json!(sum), json!(body.len())),
+        (expected["sha256"].clone(), expected["lines"].clone()),
+        "{list} {configuration}"
+    );
+}

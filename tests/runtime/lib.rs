@@ -1,0 +1,10 @@
+//! What journeys share: a runtime of their own, clients on networks of their own, and a web server that
+//! misbehaves on request.
+
+mod client;
+mod origin;
+mod runtime;
+
+pub use client::{Answer, Client, fresh_address};
+pub use origin::Origin;
+pub use runtime::{Options, Runtime};

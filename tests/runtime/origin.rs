@@ -1,0 +1,105 @@
+//! A web server that serves lists, and misbehaves on request.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinHandle;
+
+/// Answers each path in its own way; see [`answer`].
+pub struct Origin {
+    address: SocketAddr,
+    task: JoinHandle<()>,
+}
+
+impl Origin {
+    /// Serves on a free port of the loopback interface.
+    pub async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let task = tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                tokio::spawn(serve(stream));
+            }
+        });
+        Self { address, task }
+    }
+
+    /// The URL of a path.
+    pub fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+}
+
+impl Drop for Origin {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+async fn serve(mut stream: TcpStream) {
+    let mut request = Vec::new();
+    while !request.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(byte) => request.push(byte),
+            Err(_) => return,
+        }
+    }
+    let request = String::from_utf8_lossy(&request).into_owned();
+    let path = request.split(' ').nth(1).unwrap_or_default().to_owned();
+    // The client may leave at any time; that ends this connection and nothing else.
+    let _left = answer(&mut stream, &path, &request).await;
+}
+
+async fn answer(stream: &mut TcpStream, path: &str, request: &str) -> std::io::Result<()> {
+    match path {
+        "/list.txt" => plain(stream, "||one.example^\r\n! comment\r\n||two.example^\r\n").await,
+        "/main.txt" => plain(stream, "||main.example^\n!#include part.txt\n").await,
+        "/part.txt" => plain(stream, "||part.example^\n").await,
+        "/cycle.txt" => plain(stream, "!#include cycle.txt\n").await,
+        "/broken-include.txt" => plain(stream, "!#include nothing.txt\n").await,
+        "/echo-request.txt" => plain(stream, request).await,
+        "/not-utf8.txt" => send(stream, "200 OK", "text/plain", b"||a\xffb.example^").await,
+        "/picture.png" => send(stream, "200 OK", "image/png", b"||a.example^").await,
+        "/nothing.txt" => send(stream, "404 Not Found", "text/plain", b"no").await,
+        "/endless.txt" => {
+            head(stream, "200 OK", "text/plain", "").await?;
+            let chunk = "||endless.example^\n".repeat(1_000);
+            loop {
+                stream.write_all(chunk.as_bytes()).await?;
+            }
+        }
+        "/silent.txt" => {
+            head(stream, "200 OK", "text/plain", "").await?;
+            stream.write_all(b"||silent.example^\n").await?;
+            stream.flush().await?;
+            tokio::time::sleep(Duration::from_secs(60)).await;
+            Ok(())
+        }
+        "/loop" => head(stream, "302 Found", "text/plain", "Location: /loop\r\nContent-Length: 0\r\n").await,
+        _ => match path.split_once("?to=") {
+            Some((_, target)) => {
+                let location = format!("Location: {target}\r\nContent-Length: 0\r\n");
+                head(stream, "302 Found", "text/plain", &location).await
+            }
+            None => send(stream, "404 Not Found", "text/plain", b"no").await,
+        },
+    }
+}
+
+async fn plain(stream: &mut TcpStream, body: &str) -> std::io::Result<()> {
+    send(stream, "200 OK", "text/plain; charset=utf-8", body.as_bytes()).await
+}
+
+async fn send(stream: &mut TcpStream, status: &str, media_type: &str, body: &[u8]) -> std::io::Result<()> {
+    head(stream, status, media_type, &format!("Content-Length: {}\r\n", body.len())).await?;
+    stream.write_all(body).await?;
+    stream.shutdown().await
+}
+
+async fn head(stream: &mut TcpStream, status: &str, media_type: &str, more: &str) -> std::io::Result<()> {
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {media_type}\r\nConnection: close\r\n{more}\r\n");
+    stream.write_all(head.as_bytes()).await
+}

@@ -1,0 +1,114 @@
+//! A served Worker: the very command that people use, over a state folder of its own.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+/// How long a start may take, when everything is built already.
+const START_TIME: Duration = Duration::from_secs(120);
+
+/// How to serve.
+#[derive(Debug, Clone, Default)]
+pub struct Options {
+    /// Variables, as in a file for `--vars`.
+    pub vars: Vec<(&'static str, &'static str)>,
+    /// Whether to serve the build with routes that break on purpose.
+    pub with_faults: bool,
+}
+
+/// A running `cargo xtask dev`. It ends with the process that started it.
+pub struct Runtime {
+    options: Options,
+    folder: PathBuf,
+    child: Child,
+    /// Where it serves.
+    pub url: String,
+}
+
+impl Runtime {
+    /// Serves with fresh state.
+    pub fn start(options: Options) -> Self {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let n = STARTED.fetch_add(1, Ordering::Relaxed);
+        let folder = root().join(format!("target/journeys/{}-{n}", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (child, url) = serve(&options, &folder);
+        Self { options, folder, child, url }
+    }
+
+    /// The folder with the state.
+    pub fn state(&self) -> PathBuf {
+        self.folder.join("state")
+    }
+
+    /// Kills everything at once, as a crash would, and serves again over the same state.
+    pub fn crash_and_restart(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        (self.child, self.url) = serve(&self.options, &self.folder);
+    }
+
+    /// Stops, as Ctrl-C does, and leaves the state.
+    pub fn stop(&mut self) {
+        let id = libc::pid_t::try_from(self.child.id()).unwrap();
+        // SAFETY: sends a signal to a child that has not been waited for, so the id is still its own.
+        assert_eq!(unsafe { libc::kill(id, libc::SIGINT) }, 0);
+        assert!(self.child.wait().unwrap().success());
+    }
+}
+
+impl Drop for Runtime {
+    fn drop(&mut self) {
+        // Stopped already, perhaps; either way it is gone afterwards.
+        let _gone = self.child.kill().and_then(|()| self.child.wait());
+        if !thread::panicking() {
+            let _kept = fs::remove_dir_all(&self.folder);
+        }
+    }
+}
+
+fn serve(options: &Options, folder: &Path) -> (Child, String) {
+    let (vars, ready) = (folder.join("vars"), folder.join("ready.json"));
+    let lines: String = options.vars.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    fs::write(&vars, lines).unwrap();
+    let _old = fs::remove_file(&ready);
+    let log = fs::File::options().append(true).create(true).open(folder.join("log")).unwrap();
+
+    let mut command = Command::new(xtask());
+    command.args(["dev", "--port", "0", "--stop-with-parent", "--state"]).arg(folder.join("state"));
+    command.arg("--vars").arg(&vars).arg("--ready-file").arg(&ready);
+    if options.with_faults {
+        command.arg("--with-faults");
+    }
+    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    let mut child = command.spawn().unwrap();
+
+    let patience = Instant::now() + START_TIME;
+    loop {
+        if let Ok(text) = fs::read_to_string(&ready) {
+            let ready: Value = serde_json::from_str(&text).unwrap();
+            return (child, ready["url"].as_str().unwrap().to_owned());
+        }
+        let ended = child.try_wait().unwrap();
+        if ended.is_some() || Instant::now() > patience {
+            let _gone = child.kill();
+            let log = fs::read_to_string(folder.join("log")).unwrap_or_default();
+            panic!("the Worker did not start ({ended:?}):\n{log}");
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// The command that started the tests, or the one cargo built last.
+fn xtask() -> PathBuf {
+    std::env::var_os("BLOQR_XTASK").map_or_else(|| root().join("target/debug/xtask"), PathBuf::from)
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
+}
