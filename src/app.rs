@@ -66,3 +66,20 @@ pub fn now() -> UnixMillis {
 pub fn iso_time(at: UnixMillis) -> String {
     js_sys::Date::new(&(at.0 as f64).into()).to_iso_string().into()
 }
+
+#[cfg(all(test, target_arch = "wasm32"))]
+mod wasm_tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test]
+    fn instants_are_written_with_milliseconds() {
+        assert_eq!(iso_time(UnixMillis(1_800_000_000_007)), "2027-01-15T08:00:00.007Z");
+    }
+
+    #[wasm_bindgen_test]
+    fn the_clock_is_the_platforms() {
+        assert!(now() > UnixMillis(1_700_000_000_000));
+    }
+}

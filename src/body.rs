@@ -37,3 +37,29 @@ pub async fn read(request: &mut Request, limit: u64) -> Result<Vec<u8>, ApiError
     }
     Ok(bytes)
 }
+
+#[cfg(all(test, target_arch = "wasm32"))]
+mod wasm_tests {
+    use wasm_bindgen_test::wasm_bindgen_test;
+    use worker::{Method, RequestInit};
+
+    use super::*;
+
+    fn request(body: Option<&str>) -> Request {
+        let mut init = RequestInit::new();
+        init.with_method(Method::Post).with_body(body.map(Into::into));
+        Request::new_with_init("https://api.example/", &init).unwrap()
+    }
+
+    #[wasm_bindgen_test]
+    async fn the_bound_is_exact() {
+        assert_eq!(read(&mut request(Some("12345")), 5).await.unwrap(), b"12345");
+        let refused = read(&mut request(Some("123456")), 5).await;
+        assert!(matches!(refused, Err(ApiError::BodyTooLarge { size: 6, limit: 5 })));
+    }
+
+    #[wasm_bindgen_test]
+    async fn no_body_is_an_empty_one() {
+        assert_eq!(read(&mut request(None), 5).await.unwrap(), b"");
+    }
+}

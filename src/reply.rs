@@ -108,3 +108,38 @@ mod tests {
         );
     }
 }
+
+#[cfg(all(test, target_arch = "wasm32"))]
+mod wasm_tests {
+    use serde_json::json;
+    use wasm_bindgen_test::wasm_bindgen_test;
+
+    use super::*;
+
+    #[wasm_bindgen_test]
+    async fn a_reply_becomes_a_response_with_its_headers() {
+        let reply = Reply::json(&json!({ "a": 1 })).unwrap().with_header("X-Cache", "MISS");
+        let mut response = reply.into_response(&Method::Get, false).unwrap();
+        assert_eq!(response.status_code(), 200);
+        assert_eq!(response.headers().get("Content-Type").unwrap().as_deref(), Some("application/json"));
+        assert_eq!(response.headers().get("X-Cache").unwrap().as_deref(), Some("MISS"));
+        assert_eq!(response.text().await.unwrap(), r#"{"a":1}"#);
+    }
+
+    #[wasm_bindgen_test]
+    async fn pretty_indents_and_head_has_no_body() {
+        let reply = || Reply::json(&json!({ "a": 1 })).unwrap();
+        let mut pretty = reply().into_response(&Method::Get, true).unwrap();
+        assert_eq!(pretty.text().await.unwrap(), "{\n  \"a\": 1\n}");
+        let mut head = reply().into_response(&Method::Head, false).unwrap();
+        assert_eq!(head.headers().get("Content-Type").unwrap().as_deref(), Some("application/json"));
+        assert_eq!(head.text().await.unwrap(), "");
+    }
+
+    /// A value the platform can't send must not end as a panic.
+    #[wasm_bindgen_test]
+    fn a_header_that_cannot_be_sent_is_an_error() {
+        let reply = Reply::empty(204).with_header("Location", "/a\r\nX-Injected: 1");
+        assert!(reply.into_response(&Method::Get, false).is_err());
+    }
+}

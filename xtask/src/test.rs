@@ -1,6 +1,133 @@
-pub fn list() -> anyhow::Result<()> {
+//! All tests, in suites.
+
+use std::env;
+use std::fs;
+use std::process::Command;
+use std::time::Instant;
+
+use anyhow::{Result, bail};
+
+use crate::project::root;
+use crate::run::{capture, run as run_command, step};
+use crate::tools::{install_npm_packages, npm_command, wasm_bindgen};
+use crate::wasm_toolchain::WasmToolchain;
+use crate::worker;
+
+struct Suite {
+    name: &'static str,
+    proves: &'static str,
+    run: fn() -> Result<()>,
+}
+
+/// From the quickest to the slowest.
+const SUITES: [Suite; 5] = [
+    Suite { name: "lint", proves: "format, clippy and documentation, no warnings", run: lint },
+    Suite { name: "native", proves: "rules, errors and properties of every room, in the open", run: native },
+    Suite { name: "wasm", proves: "what exists in WebAssembly alone", run: wasm },
+    Suite { name: "bundle", proves: "the release Worker builds and would deploy", run: bundle },
+    Suite { name: "runtime", proves: "journeys through the built Worker on the real runtime", run: runtime },
+];
+
+/// Prints the suites.
+///
+/// # Errors
+/// Never.
+pub fn list() -> Result<()> {
+    for suite in &SUITES {
+        println!("{:<8} {}", suite.name, suite.proves);
+    }
     Ok(())
 }
-pub fn run(_names: &[String]) -> anyhow::Result<()> {
+
+/// Runs the named suites, or all. A suite that fails does not keep the others from running.
+///
+/// # Errors
+/// If a name is unknown or a suite failed.
+pub fn run(names: &[String]) -> Result<()> {
+    if let Some(unknown) = names.iter().find(|name| SUITES.iter().all(|suite| suite.name != name.as_str())) {
+        bail!("no suite {unknown}; `cargo xtask test --list` names them");
+    }
+    let chosen =
+        SUITES.iter().filter(|suite| names.is_empty() || names.iter().any(|name| name == suite.name));
+    let mut report = Vec::new();
+    let (mut n_passed, mut n_failed) = (0, 0);
+    for suite in chosen {
+        step(format!("suite {}: {}", suite.name, suite.proves));
+        let started_at = Instant::now();
+        let outcome = (suite.run)();
+        let (word, why) = match &outcome {
+            Ok(()) => ("passed", String::new()),
+            Err(error) => ("FAILED", format!(": {error:#}")),
+        };
+        if outcome.is_ok() {
+            n_passed += 1
+        } else {
+            n_failed += 1
+        }
+        report.push(format!("{:<8} {word} in {} s{why}", suite.name, started_at.elapsed().as_secs()));
+    }
+    println!("\n{}\nsuites: {n_passed} passed, {n_failed} failed", report.join("\n"));
+    if n_failed > 0 {
+        bail!("{n_failed} of {} suites failed", n_passed + n_failed);
+    }
     Ok(())
+}
+
+fn cargo(arguments: &[&str]) -> Command {
+    let mut command = Command::new("cargo");
+    command.args(arguments).current_dir(root());
+    command
+}
+
+fn lint() -> Result<()> {
+    for component in ["fmt", "clippy"] {
+        if capture(&mut cargo(&[component, "--version"])).is_err() {
+            bail!("cargo {component} is missing: run `rustup component add rustfmt clippy`");
+        }
+    }
+    run_command(&mut cargo(&["fmt", "--all", "--check"]))?;
+    for features in [[].as_slice(), &["--features", "faults"]] {
+        let mut clippy = cargo(&["clippy", "--workspace", "--all-targets", "--quiet"]);
+        run_command(clippy.args(features).args(["--", "--deny", "warnings"]))?;
+    }
+    let mut doc = cargo(&["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"]);
+    run_command(doc.env("RUSTDOCFLAGS", "--deny warnings"))
+}
+
+fn native() -> Result<()> {
+    run_command(&mut cargo(&["test", "--workspace", "--exclude", "journeys"]))
+}
+
+fn wasm() -> Result<()> {
+    install_npm_packages()?;
+    let toolchain = WasmToolchain::find()?;
+    let bindgen = wasm_bindgen()?;
+    let mut command = cargo(&["test", "--package", "bloqr-backend", "--lib", "--target", "wasm32-unknown-unknown"]);
+    command
+        // The standard library is built the way the Worker's is, with the test harness besides.
+        .args(["-Z", "build-std=std,panic_unwind,test"]);
+    toolchain.apply(&mut command, &[])?;
+    command
+        .env("RUSTFLAGS", "-Cpanic=unwind")
+        .env("WASM_BINDGEN_USE_JS_SYS", "1")
+        .env("NODE_OPTIONS", format!("--require={}", root().join("tests/wasm/platform.cjs").display()))
+        .env("CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER", bindgen.join("wasm-bindgen-test-runner"));
+    run_command(&mut command)
+}
+
+fn bundle() -> Result<()> {
+    worker::build_release()?;
+    let mut wrangler = npm_command("wrangler");
+    // wrangler runs `cargo xtask build` itself, which finds nothing to do.
+    run_command(wrangler.args(["deploy", "--dry-run", "--outdir", "target/dry-run"]).current_dir(root()))
+}
+
+fn runtime() -> Result<()> {
+    worker::build_release()?;
+    worker::build_with_faults()?;
+    let leftovers = root().join("target/journeys");
+    if leftovers.exists() {
+        fs::remove_dir_all(leftovers)?;
+    }
+    run_command(cargo(&["test", "--package", "journeys"]).env("BLOQR_XTASK", env::current_exe()?))
 }
