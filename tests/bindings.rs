@@ -1,4 +1,5 @@
 //! wrangler.toml and the code agree.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::fs;

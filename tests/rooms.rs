@@ -1,4 +1,5 @@
 //! Each room of the house uses what it may, and nothing else.
+#![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -93,14 +93,17 @@ async fn examine(app: &App) -> Health {
         }
     }
 
-    let mut database = json!({ "status": keys.status(), "latency_ms": keys.latency_ms });
-    match &keys.found {
-        Ok(facts) => database["db_name"] = json!(facts.database),
-        Err(_) => {
-            database["error_code"] = json!("unavailable");
-            database["error_message"] = json!("PostgreSQL did not answer");
-        }
-    }
+    let database = match &keys.found {
+        Ok(facts) => json!({
+            "status": keys.status(), "latency_ms": keys.latency_ms, "db_name": facts.database,
+        }),
+        Err(_) => json!({
+            "status": keys.status(),
+            "latency_ms": keys.latency_ms,
+            "error_code": "unavailable",
+            "error_message": "PostgreSQL did not answer",
+        }),
+    };
     let check = |service: &str, status: Status, latency_ms: Option<u64>| {
         let message = (status != Status::Healthy).then_some("see the log for the cause");
         json!({ "service": service, "status": status, "latencyMs": latency_ms, "message": message })

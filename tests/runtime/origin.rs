@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinHandle;
 
-/// Answers each path in its own way; see [`answer`].
+/// Answers each path in its own way.
 pub struct Origin {
     address: SocketAddr,
     task: JoinHandle<()>,

@@ -102,7 +102,8 @@ fn wasm() -> Result<()> {
     install_npm_packages()?;
     let toolchain = WasmToolchain::find()?;
     let bindgen = wasm_bindgen()?;
-    let mut command = cargo(&["test", "--package", "bloqr-backend", "--lib", "--target", "wasm32-unknown-unknown"]);
+    let mut command =
+        cargo(&["test", "--package", "bloqr-backend", "--lib", "--target", "wasm32-unknown-unknown"]);
     command
         // The standard library is built the way the Worker's is, with the test harness besides.
         .args(["-Z", "build-std=std,panic_unwind,test"]);

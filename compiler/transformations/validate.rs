@@ -1,0 +1,216 @@
+//! The four validators: drop what does not work as a rule of a DNS filter, or would block too much.
+//!
+//! They differ only in what they let pass, see [`Allowances`]. Where IPs are allowed, addresses are first
+//! written in one form. A dropped rule takes the comments and empty lines directly above with it. The
+//! text of what stays is not touched.
+
+pub(super) use crate::host::Allowances;
+
+use super::removal::remove_with_headings;
+use crate::adblock_parts::AdblockParts;
+use crate::host::{is_allowed, is_ip, is_public_suffix};
+use crate::ip_pattern::IpPattern;
+use crate::line::{hosts_names, is_blank, is_comment, trim};
+use crate::text::{Line, Pages};
+
+/// The shortest pattern, in characters, that is not the exact form of a domain: what is shorter would
+/// hit half of all names.
+const MIN_PATTERN_LENGTH: usize = 5;
+
+pub(super) fn apply(pages: &mut Pages, lines: &mut Vec<Line>, allowances: Allowances) {
+    if allowances.ip {
+        normalise_addresses(pages, lines);
+    }
+    remove_with_headings(pages, lines, |_, text, _| !is_valid(text, allowances));
+}
+
+/// Writes whole addresses as `||a.b.c.d^` and whole networks of three numbers with `||` in front.
+fn normalise_addresses(pages: &mut Pages, lines: &mut [Line]) {
+    let mut rewritten = String::new();
+    for line in lines {
+        let text = pages.text(*line);
+        if text.starts_with(['!', '#']) {
+            continue;
+        }
+        let Ok(parts) = AdblockParts::parse(text) else { continue };
+        let Some(pattern) = IpPattern::parse(parts.pattern).and_then(|ip| ip.normalised()) else { continue };
+        if pattern != parts.pattern {
+            rewritten.clear();
+            parts.write(&mut rewritten, &pattern, |_| true);
+            *line = pages.write(&rewritten);
+        }
+    }
+}
+
+/// Whether a line may stay. Comments and blanks always may.
+fn is_valid(line: &str, allowances: Allowances) -> bool {
+    if is_comment(line) || is_blank(line) {
+        return true;
+    }
+    match hosts_names(line) {
+        // A hosts line without any name makes the reference fail; it blocks nothing, so it goes.
+        Some(mut names) => {
+            names.clone().next().is_some() && names.all(|name| is_allowed(name, allowances, false))
+        }
+        None => is_valid_adblock_rule(line, allowances),
+    }
+}
+
+/// Judges a rule that is no hosts line. The order of the checks matters: a regular expression is not asked
+/// for its characters, and an address is refused as such before anything is said about its host.
+fn is_valid_adblock_rule(line: &str, allowances: Allowances) -> bool {
+    let Ok(parts) = AdblockParts::parse(line) else { return false };
+    let pattern = parts.pattern;
+    let mut is_limited = false;
+    let mut has_denyallow = false;
+    for option in parts.options() {
+        match option.name() {
+            "important" | "~important" | "dnstype" | "dnsrewrite" | "ctag" => {}
+            "denyallow" => (is_limited, has_denyallow) = (true, true),
+            "badfilter" | "client" => is_limited = true,
+            _ => return false,
+        }
+    }
+    let exact_domain = exact_domain(pattern);
+    if exact_domain.is_none() && pattern.encode_utf16().take(MIN_PATTERN_LENGTH).count() < MIN_PATTERN_LENGTH
+    {
+        return false;
+    }
+    if pattern.starts_with('/') && pattern.ends_with('/') {
+        return true;
+    }
+    if !has_only_pattern_characters(pattern) {
+        return false;
+    }
+    if IpPattern::parse(pattern).is_some_and(|ip| has_denyallow || ip.is_refused(allowances.ip)) {
+        return false;
+    }
+    let body = pattern.strip_prefix("||").or_else(|| pattern.strip_prefix('|')).unwrap_or(pattern);
+    if is_ip(body.strip_suffix("^|").or_else(|| body.strip_suffix('^')).unwrap_or(body)) {
+        return allowances.ip;
+    }
+    let separator = pattern.find('^');
+    // Only the first star counts: one before the separator excuses all behind it.
+    if separator.is_some_and(|separator| pattern.find('*').is_some_and(|star| star > separator)) {
+        return false;
+    }
+    if let Some(domain) = exact_domain {
+        return is_allowed(domain, allowances, is_limited);
+    }
+    match (pattern.strip_prefix("||"), separator) {
+        (Some(rest), Some(at)) => is_valid_domain_pattern(rest, at - "||".len(), allowances, is_limited),
+        _ => true,
+    }
+}
+
+/// Judges what follows `||` when there is a `^`, at `separator`.
+fn is_valid_domain_pattern(rest: &str, separator: usize, allowances: Allowances, is_limited: bool) -> bool {
+    let (name, tail) = rest.split_at_checked(separator).unwrap_or((rest, ""));
+    if name.contains('*') {
+        return match name.strip_prefix("*.") {
+            Some(suffix) if is_public_suffix(suffix) => is_allowed(suffix, allowances, is_limited),
+            _ => true,
+        };
+    }
+    let after = tail.strip_prefix('^').unwrap_or(tail);
+    is_allowed(name, allowances, is_limited) && (after.is_empty() || after.starts_with('|'))
+}
+
+/// The domain in a pattern that is exactly a domain: `||`, `*.` or `.` before it are optional, the `^`
+/// behind it is not. Its final dot is cut.
+fn exact_domain(pattern: &str) -> Option<&str> {
+    let rest = pattern.strip_suffix('|').unwrap_or(pattern).strip_suffix('^')?;
+    let rest = rest.strip_prefix("||").unwrap_or(rest);
+    let rest = rest.strip_prefix("*.").or_else(|| rest.strip_prefix('.')).unwrap_or(rest);
+    let domain = rest.strip_suffix('.').unwrap_or(rest);
+    let is_label = |label: &str| {
+        !label.is_empty()
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    };
+    domain.split('.').all(is_label).then_some(domain)
+}
+
+/// Whether a pattern has nothing in it that a host name cannot match, but for a `://` in front.
+fn has_only_pattern_characters(pattern: &str) -> bool {
+    let body = if pattern.starts_with("://") { pattern.trim_start_matches([':', '/']) } else { pattern };
+    let is_allowed = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'*' | b'|' | b'^');
+    !trim(body).is_empty() && body.bytes().all(is_allowed)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Transformation::{self, *};
+    use super::super::testing::run;
+
+    fn keeps(validator: Transformation, rule: &str) -> bool {
+        !run(validator, &[rule]).is_empty()
+    }
+
+    #[test]
+    fn rules_of_a_dns_filter_stay() {
+        for rule in [
+            "||example.org^",
+            " ||example.org^ ",
+            "@@||a.org^|",
+            "||a.org^$important,ctag=x",
+            "0.0.0.0 a.org b.org",
+            "/ads/",
+            "||org",
+            "adserver",
+            "|x.org^",
+            "||*.org^$denyallow=a.org",
+            "://ads.org",
+            "||ad*.org^",
+            "! c",
+            "  ",
+            "",
+        ] {
+            assert!(keeps(Validate, rule), "{rule}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_work_goes() {
+        for rule in [
+            "||org^",
+            "||a.org^$third-party",
+            "||a",
+            "a.org##.ad",
+            "0.0.0.0 a.org localhost",
+            "@@",
+            "||пример.рф^",
+            "||a.org^x",
+            "||a^*.b",
+            "example.org/path",
+            "0.0.0.0  ",
+            "://////",
+        ] {
+            assert!(!keeps(Validate, rule), "{rule}");
+        }
+    }
+
+    #[test]
+    fn allowances_let_addresses_and_suffixes_pass() {
+        assert_eq!(
+            run(ValidateAllowIp, &["1.2.3.4$important", " 1.2.3. "]),
+            ["||1.2.3.4^$important", "||1.2.3."]
+        );
+        assert!(!keeps(Validate, "||1.2.3.4^"));
+        assert!(keeps(ValidateAllowPublicSuffix, "||co.uk^"));
+        assert!(!keeps(ValidateAllowIp, "||co.uk^"));
+        assert!(
+            keeps(ValidateAllowIpAndPublicSuffix, "||1.2.3.4^")
+                && keeps(ValidateAllowIpAndPublicSuffix, "||org^")
+        );
+    }
+
+    #[test]
+    fn headings_go_with_their_rule_but_blanks_stop_them() {
+        assert_eq!(
+            run(Validate, &["! 1", "", "||bad", "x", "! 2", "  ", "||org^"]),
+            ["! 1", "", "||bad", "! 2", "  "]
+        );
+    }
+}
