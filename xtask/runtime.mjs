@@ -31,6 +31,8 @@ const runtime = new Miniflare(
     host: "127.0.0.1",
     port,
     cf: false,
+    // GET /cdn-cgi/local/scheduled fires the schedule.
+    unsafeTriggerHandlers: true,
     resourcePersistencePath: join(state, "v3"),
   }),
 );

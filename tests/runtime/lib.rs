@@ -7,4 +7,4 @@ mod runtime;
 
 pub use client::{Answer, Client, fresh_address};
 pub use origin::Origin;
-pub use runtime::{Options, Runtime};
+pub use runtime::{Options, Runtime, xtask};

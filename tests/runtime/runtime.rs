@@ -46,18 +46,45 @@ impl Runtime {
         self.folder.join("state")
     }
 
+    /// What the ready file says.
+    pub fn ready(&self) -> Value {
+        serde_json::from_str(&fs::read_to_string(self.folder.join("ready.json")).unwrap()).unwrap()
+    }
+
+    /// All that was written to the log.
+    pub fn log(&self) -> String {
+        fs::read_to_string(self.folder.join("log")).unwrap()
+    }
+
+    /// Freezes the database: it keeps its connections and says nothing.
+    pub fn pause_postgres(&self) {
+        signal(self.postgres(), libc::SIGSTOP);
+    }
+
+    /// Lets it go on.
+    pub fn resume_postgres(&self) {
+        signal(self.postgres(), libc::SIGCONT);
+    }
+
+    /// The process among the command's children that serves the database.
+    fn postgres(&self) -> libc::pid_t {
+        let id = self.child.id();
+        let children = fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap();
+        let found = children.split_whitespace().find(|child| {
+            fs::read_to_string(format!("/proc/{child}/cmdline")).unwrap().contains("pglite-server")
+        });
+        found.unwrap().parse().unwrap()
+    }
+
     /// Kills everything at once, as a crash would, and serves again over the same state.
     pub fn crash_and_restart(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
+        self.child.kill().and_then(|()| self.child.wait()).unwrap();
         (self.child, self.url) = serve(&self.options, &self.folder);
     }
 
     /// Stops, as Ctrl-C does, and leaves the state.
     pub fn stop(&mut self) {
-        let id = libc::pid_t::try_from(self.child.id()).unwrap();
-        // SAFETY: sends a signal to a child that has not been waited for, so the id is still its own.
-        assert_eq!(unsafe { libc::kill(id, libc::SIGINT) }, 0);
+        signal(libc::pid_t::try_from(self.child.id()).unwrap(), libc::SIGINT);
         assert!(self.child.wait().unwrap().success());
     }
 }
@@ -79,13 +106,13 @@ fn serve(options: &Options, folder: &Path) -> (Child, String) {
     let _old = fs::remove_file(&ready);
     let log = fs::File::options().append(true).create(true).open(folder.join("log")).unwrap();
 
-    let mut command = Command::new(xtask());
+    let mut command = xtask();
     command.args(["dev", "--port", "0", "--stop-with-parent", "--state"]).arg(folder.join("state"));
     command.arg("--vars").arg(&vars).arg("--ready-file").arg(&ready);
     if options.with_faults {
         command.arg("--with-faults");
     }
-    command.stdin(Stdio::null()).stdout(log.try_clone().unwrap()).stderr(log);
+    command.stdout(log.try_clone().unwrap()).stderr(log);
     let mut child = command.spawn().unwrap();
 
     let patience = Instant::now() + START_TIME;
@@ -104,9 +131,18 @@ fn serve(options: &Options, folder: &Path) -> (Child, String) {
     }
 }
 
+fn signal(process: libc::pid_t, signal: libc::c_int) {
+    // SAFETY: the process is a child of this one, or of a child that lives, and was not waited for; so the
+    // id is still its own.
+    assert_eq!(unsafe { libc::kill(process, signal) }, 0);
+}
+
 /// The command that started the tests, or the one cargo built last.
-fn xtask() -> PathBuf {
-    std::env::var_os("BLOQR_XTASK").map_or_else(|| root().join("target/debug/xtask"), PathBuf::from)
+pub fn xtask() -> Command {
+    let built = root().join("target/debug/xtask");
+    let mut command = Command::new(std::env::var_os("BLOQR_XTASK").map_or(built, PathBuf::from));
+    command.current_dir(root()).stdin(Stdio::null());
+    command
 }
 
 fn root() -> PathBuf {

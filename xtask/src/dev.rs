@@ -9,6 +9,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::process::parent_id;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Stdio};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread;
@@ -59,46 +60,52 @@ pub struct Options {
 /// # Errors
 /// If something is missing, the port is taken, or a process ends by itself.
 pub fn serve(options: &Options) -> Result<()> {
-    let stopping: &'static AtomicBool = Box::leak(Box::new(AtomicBool::new(false)));
-    ctrlc::set_handler(|| stopping.store(true, Ordering::SeqCst))?;
     if let Some(file) = options.ready_file.as_deref().filter(|file| file.exists()) {
         fs::remove_file(file).with_context(|| format!("could not remove {}", file.display()))?;
     }
     let parent = parent_id();
-    // Somebody else adopts the orphaned.
-    let orphaned = || options.stop_with_parent && parent_id() != parent;
-    let is_over = || stopping.load(Ordering::SeqCst) || orphaned();
     let port = choose_port(options.port)?;
 
     install_npm_packages()?;
     let bundle = if options.with_faults { worker::build_with_faults()? } else { worker::build_release()? };
-    let lock = lock_state(&options.state)?;
+    let _lock = lock_state(&options.state)?;
     if options.fresh {
         empty(&options.state)?;
     }
     let vars = read_vars(options.vars.as_deref())?;
 
     migrate_local_d1(&options.state)?;
+
+    // Up to here an interrupt ends this process at once; from here on it ends the servers first.
+    let stopping = Arc::new(AtomicBool::new(false));
+    let told = Arc::clone(&stopping);
+    ctrlc::set_handler(move || told.store(true, Ordering::SeqCst))?;
+    // Somebody else adopts the orphaned.
+    let orphaned = || options.stop_with_parent && parent_id() != parent;
+    let is_over = || stopping.load(Ordering::SeqCst) || orphaned();
+
     let mut postgres = Postgres::start(&options.state)?;
-    let served = migrate_postgres(&postgres.url).and_then(|()| {
-        let mut runtime = Runtime::start(&bundle, port, &options.state, &vars, &postgres.url)?;
-        let ready = ready(port, &vars, &postgres.url);
-        if let Some(file) = &options.ready_file {
-            write_whole(file, &serde_json::to_string_pretty(&ready)?)?;
-        }
-        print_welcome(port);
-        let ended = wait(is_over, &mut runtime, &mut postgres);
-        stop(&mut runtime.child);
-        ended
-    });
-    postgres.stop();
-    drop(lock);
-    served
+    migrate_postgres(&postgres.url)?;
+    let mut runtime = Runtime::start(&bundle, port, &options.state, &vars, &postgres.url)?;
+    if let Some(file) = &options.ready_file {
+        write_whole(file, &serde_json::to_string_pretty(&ready(port, &vars, &postgres.url))?)?;
+    }
+    print_welcome(port);
+    wait(is_over, &mut runtime.process.0, &mut postgres.process.0)
 }
 
-fn wait(is_over: impl Fn() -> bool, runtime: &mut Runtime, postgres: &mut Postgres) -> Result<()> {
+/// A child that ends when it is no longer needed.
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        stop(&mut self.0);
+    }
+}
+
+fn wait(is_over: impl Fn() -> bool, runtime: &mut Child, postgres: &mut Child) -> Result<()> {
     while !is_over() {
-        for (name, child) in [("the runtime", &mut runtime.child), ("PostgreSQL", &mut postgres.child)] {
+        for (name, child) in [("the runtime", &mut *runtime), ("PostgreSQL", &mut *postgres)] {
             if let Some(status) = child.try_wait()? {
                 bail!("{name} ended by itself ({status}); its state is kept, start again to go on");
             }
@@ -208,7 +215,7 @@ fn print_welcome(port: u16) {
 
 /// The runtime: workerd with simulators of the platform's services around it.
 struct Runtime {
-    child: Child,
+    process: Process,
 }
 
 impl Runtime {
@@ -238,13 +245,10 @@ impl Runtime {
         if let Some(workerd) = tied_workerd()? {
             command.env("MINIFLARE_WORKERD_PATH", workerd);
         }
-        let mut child = tie(&mut command).spawn().context("could not start Node.js")?;
-        let ready = wait_for_line(&mut child, "ready", Duration::from_secs(60));
-        if let Err(error) = ready {
-            stop(&mut child);
-            return Err(error.context("the runtime did not start"));
-        }
-        Ok(Self { child })
+        let mut process = Process(tie(&mut command).spawn().context("could not start Node.js")?);
+        wait_for_line(&mut process.0, "ready", Duration::from_secs(60))
+            .context("the runtime did not start")?;
+        Ok(Self { process })
     }
 }
 
@@ -281,7 +285,7 @@ fn tied_workerd() -> Result<Option<PathBuf>> {
 
 /// The embedded database: PostgreSQL itself, compiled for Node.js.
 pub struct Postgres {
-    child: Child,
+    process: Process,
     /// Its connection string.
     pub url: String,
 }
@@ -304,23 +308,18 @@ impl Postgres {
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped());
-        let mut child = tie(&mut command).spawn().context("could not start Node.js")?;
+        let mut process = Process(tie(&mut command).spawn().context("could not start Node.js")?);
         let url = format!("postgres://postgres:postgres@127.0.0.1:{port}/postgres?sslmode=disable");
         let patience = Instant::now() + Duration::from_secs(60);
         while Client::connect(&url, NoTls).and_then(|mut client| client.simple_query("SELECT 1")).is_err() {
-            if child.try_wait()?.is_some() || Instant::now() > patience {
-                stop(&mut child);
-                let said = child.stderr.take().map(read_all).unwrap_or_default();
+            if process.0.try_wait()?.is_some() || Instant::now() > patience {
+                stop(&mut process.0);
+                let said = process.0.stderr.take().map(read_all).unwrap_or_default();
                 bail!("PostgreSQL did not start over {}\n{said}", data.display());
             }
             thread::sleep(Duration::from_millis(100));
         }
-        Ok(Self { child, url })
-    }
-
-    /// Ends it.
-    pub fn stop(&mut self) {
-        stop(&mut self.child);
+        Ok(Self { process, url })
     }
 }
 

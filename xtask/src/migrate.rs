@@ -43,10 +43,7 @@ pub fn run(names: &[String], remote: bool, state: &Path) -> Result<()> {
         migrate_local_d1(state)?;
     }
     if wanted("postgres") {
-        let mut server = Postgres::start(state)?;
-        let migrated = migrate_postgres(&server.url);
-        server.stop();
-        migrated?;
+        migrate_postgres(&Postgres::start(state)?.url)?;
     }
     Ok(())
 }

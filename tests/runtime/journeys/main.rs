@@ -1,10 +1,12 @@
 //! Journeys: requests through the built Worker on the real runtime. One file per subject, one test per
 //! promise, a network of its own per test.
 
+mod command;
 mod compile;
 mod faults;
 mod limits;
 mod meta;
+mod outages;
 mod pages;
 mod refusals;
 mod restart;
