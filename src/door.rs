@@ -30,7 +30,7 @@ struct Asked {
     arrived_at: UnixMillis,
 }
 
-/// Milliseconds spent before a handler ran, if anything was counted.
+/// An answer, and how long it took to be admitted or refused, if it was counted.
 struct Timed {
     reply: Reply,
     admission_ms: Option<u64>,
