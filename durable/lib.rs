@@ -6,4 +6,6 @@
 //! Out of scope: HTTP routes, D1, PostgreSQL, other objects' tables. What an object decides, it asks of
 //! `limits`; this crate only reads, calls and writes.
 
+pub mod call;
 pub mod identity;
+pub mod live_registry;

@@ -24,6 +24,26 @@ impl Identity {
     }
 }
 
+/// The text names no identity.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not an identity: expected net:<IPv4 address> or net:<IPv6 address>/64")]
+pub struct NotAnIdentity;
+
+impl FromStr for Identity {
+    type Err = NotAnIdentity;
+
+    /// Reads an object name back. A network may also be named by any address within it.
+    fn from_str(text: &str) -> Result<Self, NotAnIdentity> {
+        let network = text.strip_prefix("net:").ok_or(NotAnIdentity)?;
+        let address = network.strip_suffix("/64").unwrap_or(network);
+        let parsed: Network = address.parse().map_err(|NotAnAddress(_)| NotAnIdentity)?;
+        match parsed {
+            Network::V4(_) if address.len() != network.len() => Err(NotAnIdentity),
+            _ => Ok(Self::Network(parsed)),
+        }
+    }
+}
+
 /// A client network: one IPv4 address, or one IPv6 /64.
 ///
 /// A /64 is what a single IPv6 customer gets at the least (RFC 6177), so its 2^64 addresses are one
@@ -89,6 +109,18 @@ mod tests {
         assert_eq!(name("::ffff:203.0.113.9"), name("203.0.113.9"));
         assert_eq!(name("::ffff:cb00:7109"), name("203.0.113.9"));
         assert_eq!(name(" 203.0.113.9 "), name("203.0.113.9"));
+    }
+
+    #[test]
+    fn names_are_read_back() {
+        for address in ["203.0.113.9", "2001:db8:1:2:3:4:5:6", "::1"] {
+            let identity = Identity::Network(address.parse().unwrap());
+            assert_eq!(identity.object_name().parse(), Ok(identity.clone()));
+            assert_eq!(format!("net:{address}").parse(), Ok(identity));
+        }
+        for text in ["", "net:", "203.0.113.9", "net:203.0.113.9/64", "net:unknown", "user:1", "net:::1/48"] {
+            assert_eq!(text.parse::<Identity>(), Err(NotAnIdentity), "{text:?}");
+        }
     }
 
     #[test]

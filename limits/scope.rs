@@ -7,4 +7,6 @@ pub enum Scope {
     Public,
     /// Compile lists. Callers without an account may, within the anonymous quota.
     Compile,
+    /// See and change everybody's limits.
+    Admin,
 }

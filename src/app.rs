@@ -4,8 +4,9 @@ use std::cell::OnceCell;
 use std::rc::Rc;
 
 use durable::identity::IdentityStub;
+use durable::live_registry::RegistryStub;
 use limits::UnixMillis;
-use worker::{D1Database, Date, Env, Fetcher, Hyperdrive, js_sys};
+use worker::{Context, D1Database, Date, Env, Fetcher, Hyperdrive, js_sys};
 
 use crate::bindings;
 use crate::config::{Config, ConfigError};
@@ -13,12 +14,16 @@ use crate::config::{Config, ConfigError};
 thread_local! {
     /// The configuration can't change while an isolate lives.
     static CONFIG: OnceCell<Result<Rc<Config>, ConfigError>> = const { OnceCell::new() };
+    /// Neither can the binding that every request needs.
+    static IDENTITIES: OnceCell<Rc<IdentityStub>> = const { OnceCell::new() };
 }
 
 /// Bindings, configuration and the time of one event.
 #[derive(Clone)]
 pub struct App {
     env: Env,
+    /// None for the schedule and the queues.
+    context: Option<Rc<Context>>,
     /// The configuration.
     pub config: Rc<Config>,
     /// When the event arrived.
@@ -28,17 +33,35 @@ pub struct App {
 impl App {
     /// # Errors
     /// If a variable has a value that can't be used.
-    pub fn new(env: Env) -> Result<Self, ConfigError> {
+    pub fn new(env: Env, context: Option<Context>) -> Result<Self, ConfigError> {
         let config = CONFIG.with(|config| {
             let read = |name: &str| env.var(name).ok().map(|value| value.to_string());
             config.get_or_init(|| Config::parse(read).map(Rc::new)).clone()
         })?;
-        Ok(Self { env, config, now: now() })
+        Ok(Self { env, context: context.map(Rc::new), config, now: now() })
     }
 
     /// The objects of all identities.
-    pub fn identities(&self) -> worker::Result<IdentityStub> {
-        IdentityStub::new(&self.env, bindings::IDENTITY)
+    pub fn identities(&self) -> worker::Result<Rc<IdentityStub>> {
+        IDENTITIES.with(|cell| match cell.get() {
+            Some(stub) => Ok(Rc::clone(stub)),
+            None => {
+                let stub = Rc::new(IdentityStub::new(&self.env, bindings::IDENTITY)?);
+                Ok(Rc::clone(cell.get_or_init(|| stub)))
+            }
+        })
+    }
+
+    /// The live view of all identities.
+    pub fn registry(&self) -> worker::Result<RegistryStub> {
+        RegistryStub::new(&self.env, bindings::LIVE_REGISTRY)
+    }
+
+    /// Runs `work` after the answer has left.
+    pub fn afterwards(&self, work: impl Future<Output = ()> + 'static) {
+        if let Some(context) = &self.context {
+            context.wait_until(work);
+        }
     }
 
     /// D1.

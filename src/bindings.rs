@@ -3,6 +3,8 @@
 
 /// Durable Object namespace of [`durable::identity::Identity`].
 pub const IDENTITY: &str = "IDENTITY";
+/// Durable Object namespace of [`durable::live_registry::LiveRegistry`].
+pub const LIVE_REGISTRY: &str = "LIVE_REGISTRY";
 /// D1: users and other records.
 pub const DB: &str = "DB";
 /// PostgreSQL through Hyperdrive: API keys.

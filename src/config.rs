@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::admission::Policies;
+
 /// Default bound of a request body. Source: the published API, 1 MiB.
 const DEFAULT_BODY_MB: u64 = 1;
 /// The platform itself takes no more on its largest plan (500 MB); an isolate of 128 MB holds far less.
@@ -28,6 +30,12 @@ pub struct Config {
     pub sources_on_loopback: bool,
     /// `SOURCE_TIMEOUT_MS`: time for one source, all redirects included, in milliseconds.
     pub source_timeout_ms: u64,
+    /// `policies.json`, changed by `RATE_LIMIT_POLICIES`.
+    pub policies: Policies,
+    /// `RATE_LIMIT_FIELDS`: how the `RateLimit` field is written.
+    pub rate_limit_fields: RateLimitFields,
+    /// `ADMIN_KEY`: opens the admin API.
+    pub admin_key: Option<Secret>,
     /// `BETTER_AUTH_SECRET` is set.
     pub has_auth_secret: bool,
     /// `TURNSTILE_SITE_KEY`: given to browsers.
@@ -42,13 +50,39 @@ pub struct Config {
     pub sentry_release: Option<String>,
 }
 
+/// A text that nothing prints.
+pub struct Secret(String);
+
+impl Secret {
+    /// The text, for those who use it.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+/// How the parameters of the `RateLimit` field are called.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RateLimitFields {
+    /// `r` and `t`, as in draft-ietf-httpapi-ratelimit-headers-11.
+    Draft11,
+    /// `a` and `w`, as its authors consider for the next draft.
+    /// <https://github.com/ietf-wg-httpapi/ratelimit-headers/pull/164>
+    Next,
+}
+
 /// A variable has a value that can't be used.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ConfigError {
     /// Name of the variable.
     pub variable: &'static str,
     /// What it must be.
-    pub expected: &'static str,
+    pub expected: String,
 }
 
 impl fmt::Display for ConfigError {
@@ -71,14 +105,14 @@ impl Config {
             None => DEFAULT_BODY_MB,
             Some(text) => whole_number(&text, 1, MAX_BODY_MB).ok_or(ConfigError {
                 variable: "MAX_REQUEST_BODY_MB",
-                expected: "a whole number of MiB from 1 to 100",
+                expected: "a whole number of MiB from 1 to 100".to_owned(),
             })?,
         };
         let source_timeout_ms = match read("SOURCE_TIMEOUT_MS") {
             None => DEFAULT_SOURCE_TIMEOUT_MS,
             Some(text) => whole_number(&text, 100, DEFAULT_SOURCE_TIMEOUT_MS).ok_or(ConfigError {
                 variable: "SOURCE_TIMEOUT_MS",
-                expected: "a whole number of milliseconds from 100 to 30000",
+                expected: "a whole number of milliseconds from 100 to 30000".to_owned(),
             })?,
         };
         let allowed_origins = match read("CORS_ALLOWED_ORIGINS") {
@@ -90,9 +124,22 @@ impl Config {
         if allowed_origins.iter().any(|origin| origin == "*") {
             return Err(ConfigError {
                 variable: "CORS_ALLOWED_ORIGINS",
-                expected: "a comma-separated list of origins, never *",
+                expected: "a comma-separated list of origins, never *".to_owned(),
             });
         }
+        let policies =
+            Policies::parse(read("RATE_LIMIT_POLICIES").as_deref()).map_err(|error| ConfigError {
+                variable: "RATE_LIMIT_POLICIES",
+                expected: format!("a JSON object of policies; {error}"),
+            })?;
+        let rate_limit_fields = match read("RATE_LIMIT_FIELDS").as_deref() {
+            None | Some("draft-11") => RateLimitFields::Draft11,
+            Some("next") => RateLimitFields::Next,
+            Some(_) => {
+                let expected = "draft-11 or next".to_owned();
+                return Err(ConfigError { variable: "RATE_LIMIT_FIELDS", expected });
+            }
+        };
         let clerk_publishable_key =
             read("CLERK_PUBLISHABLE_KEY").filter(|_| !is_true("DISABLE_CLERK_FALLBACK"));
 
@@ -103,6 +150,9 @@ impl Config {
             allowed_origins,
             max_body_bytes: max_body_mb * 1024 * 1024,
             source_timeout_ms,
+            policies,
+            rate_limit_fields,
+            admin_key: read("ADMIN_KEY").map(Secret),
             has_auth_secret: read("BETTER_AUTH_SECRET").is_some(),
             turnstile_site_key: read("TURNSTILE_SITE_KEY"),
             has_turnstile_secret: read("TURNSTILE_SECRET_KEY").is_some(),
@@ -149,6 +199,20 @@ mod tests {
         assert_eq!(parse(&[("SOURCE_TIMEOUT_MS", "99")]).unwrap_err().variable, "SOURCE_TIMEOUT_MS");
         let error = parse(&[("CORS_ALLOWED_ORIGINS", "https://a.example, *")]).unwrap_err();
         assert_eq!(error.variable, "CORS_ALLOWED_ORIGINS");
+    }
+
+    #[test]
+    fn a_policy_that_cannot_be_used_is_named() {
+        let error = parse(&[("RATE_LIMIT_POLICIES", r#"{ "reads": { "seconds": 0 } }"#)]).unwrap_err();
+        assert_eq!(error.variable, "RATE_LIMIT_POLICIES");
+        assert!(error.expected.contains("reads.seconds"), "{error}");
+        assert_eq!(parse(&[("RATE_LIMIT_FIELDS", "draft-12")]).unwrap_err().variable, "RATE_LIMIT_FIELDS");
+    }
+
+    #[test]
+    fn secrets_are_not_printed() {
+        let config = parse(&[("ADMIN_KEY", "hidden")]).unwrap();
+        assert!(!format!("{config:?}").contains("hidden"));
     }
 
     #[test]

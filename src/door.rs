@@ -10,10 +10,10 @@
 use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
-use limits::{Scope, Tier, UnixMillis};
-use worker::{Env, Fetcher, Method, Request, Response, console_error, js_sys};
+use limits::UnixMillis;
+use worker::{Context, Env, Fetcher, Method, Request, console_error, js_sys, web_sys};
 
-use crate::admission::{Charge, identify, take};
+use crate::admission::{Admitted, admit, report_counters};
 use crate::app::{App, now};
 use crate::body::check_announced_size;
 use crate::cors::{Cors, preflight};
@@ -40,7 +40,7 @@ struct Timed {
 ///
 /// # Errors
 /// If the platform refuses a header, which is a defect.
-pub async fn answer(request: Request, env: Env) -> worker::Result<Response> {
+pub async fn answer(request: Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let arrived_at = now();
     let url = request.url()?;
     let asked = Asked {
@@ -50,7 +50,7 @@ pub async fn answer(request: Request, env: Env) -> worker::Result<Response> {
         request_id: request_id(arrived_at),
         arrived_at,
     };
-    let Timed { mut reply, admission_ms } = match App::new(env) {
+    let Timed { mut reply, admission_ms } = match App::new(env, Some(context)) {
         Ok(app) => {
             let origin = request.headers().get("Origin")?;
             let reads = matches!(asked.method, Method::Get | Method::Head | Method::Options);
@@ -79,36 +79,42 @@ async fn route(app: App, request: Request, asked: &Asked, cors: &Cors) -> Timed 
         _ if asked.method == Method::Options => uncounted(Ok(preflight())),
         Found::Nothing => uncounted(Err(ApiError::NotFound)),
         Found::OtherMethods(allow) => uncounted(Err(ApiError::MethodNotAllowed { allow })),
-        Found::Route(route) => match admit(&app, &request, route).await {
-            Err(error) => uncounted(Err(error)),
-            Ok(charge) => {
-                let admission_ms = Some(asked.arrived_at.until(now()));
-                let result = match charge.refusal() {
-                    Some(refusal) => Err(refusal),
-                    None => handle(app, request, route).await,
-                };
-                let mut reply = result.unwrap_or_else(|error| refuse(error, asked));
-                reply.headers.extend(charge.headers());
-                Timed { reply, admission_ms }
+        Found::Route(route, item) => {
+            if let Err(error) = check_announced_size(&request, app.config.max_body_bytes) {
+                return uncounted(Err(error));
             }
-        },
+            let admission = admit(&app, &request, route, &asked.request_id).await;
+            report_counters(&app);
+            match admission {
+                Err(error) => uncounted(Err(error)),
+                Ok((caller, charged)) => {
+                    let admission_ms = Some(asked.arrived_at.until(now()));
+                    let headers = charged.headers();
+                    let result = match charged.refusal() {
+                        Some(refusal) => Err(refusal),
+                        None => {
+                            let request_id = asked.request_id.clone();
+                            let item = decoded(&item);
+                            handle(app, route, Admitted { request, caller, charged, item, request_id }).await
+                        }
+                    };
+                    let mut reply = result.unwrap_or_else(|error| refuse(error, asked));
+                    reply.headers.extend(headers);
+                    Timed { reply, admission_ms }
+                }
+            }
+        }
     }
 }
 
-/// Everything that must hold before a handler runs. Counted even if the handler then refuses.
-async fn admit(app: &App, request: &Request, route: &Route) -> Result<Charge, ApiError> {
-    check_announced_size(request, app.config.max_body_bytes)?;
-    let identity = identify(request)?;
-    // Credentials are not read yet, so everybody is anonymous; that tier has both scopes.
-    let tier = match route.scope {
-        Scope::Public | Scope::Compile => Tier::Anonymous,
-    };
-    take(app, &identity, route.policy.for_tier(tier)).await
+/// A segment of a path as it was meant.
+fn decoded(segment: &str) -> String {
+    percent_encoding::percent_decode_str(segment).decode_utf8_lossy().into_owned()
 }
 
-async fn handle(app: App, request: Request, route: &Route) -> ApiResult {
+async fn handle(app: App, route: &Route, admitted: Admitted) -> ApiResult {
     // Nothing of a request that panicked is used again: its state was moved into the handler.
-    let outcome = AssertUnwindSafe((route.handler)(app, request)).catch_unwind().await;
+    let outcome = AssertUnwindSafe((route.handler)(app, admitted)).catch_unwind().await;
     outcome.unwrap_or_else(|_| Err(ApiError::Internal { cause: "a handler panicked".to_owned() }))
 }
 

@@ -29,14 +29,39 @@ pub enum ApiError {
     OriginRejected,
     /// The client's network can't be told, so nobody could be counted.
     AddressUnusable,
-    /// The identity has spent its window.
+    /// A policy has no room.
     RateLimited {
+        /// Its name.
+        policy: String,
         /// Units per window.
         limit: u32,
+        /// Units that count now.
+        used: u32,
         /// Length of the window in seconds.
         window_seconds: u64,
-        /// Whole seconds until the same request fits; none if it never will.
+        /// Whole seconds until the same request fits under all policies; none if it never will.
         retry_after: Option<u64>,
+        /// `object`, or `front-cache` for a refusal that is repeated for a moment.
+        decided_by: &'static str,
+    },
+    /// An admin refuses everything of this identity.
+    Banned {
+        /// Whole seconds until the end; none if there is none.
+        retry_after: Option<u64>,
+    },
+    /// No key, or the wrong one.
+    Unauthorized,
+    /// A secret that this route needs is not set.
+    SecretMissing {
+        /// Name of the variable.
+        variable: &'static str,
+    },
+    /// A part of the path or query can't be used.
+    Unusable {
+        /// Stable name of the reason.
+        code: &'static str,
+        /// Which part, and what it must be.
+        detail: String,
     },
     /// The body is over the bound.
     BodyTooLarge {
@@ -155,6 +180,17 @@ impl ApiError {
                     format!("Rate limit exceeded. Maximum {limit} requests per {window_seconds} seconds.");
                 face(429, "rate-limited", "rate_limited", "Too Many Requests", detail)
             }
+            Self::Banned { .. } => {
+                face(403, "suspended", "suspended", "Forbidden", "Access has been suspended".to_owned())
+            }
+            Self::Unauthorized => {
+                face(401, "unauthorized", "unauthorized", "Unauthorized", "Unauthorized".to_owned())
+            }
+            Self::SecretMissing { variable } => {
+                let detail = format!("The service is not configured: the secret {variable} is not set");
+                face(503, "service-unavailable", "secret_missing", "Service Unavailable", detail)
+            }
+            Self::Unusable { code, detail } => face(400, "bad-request", code, "Bad Request", detail.clone()),
             Self::BodyTooLarge { size, limit } => {
                 let detail =
                     format!("Request body size ({size} bytes) exceeds maximum allowed size ({limit} bytes)");
@@ -191,7 +227,7 @@ impl ApiError {
     /// Seconds for a `Retry-After` field. One second is the shortest that field can say.
     fn retry_after(&self) -> Option<u64> {
         match self {
-            Self::RateLimited { retry_after, .. } => *retry_after,
+            Self::RateLimited { retry_after, .. } | Self::Banned { retry_after } => *retry_after,
             Self::Unavailable { .. } => Some(1),
             _ => None,
         }
@@ -207,6 +243,19 @@ impl ApiError {
         }
         let extra = match self {
             Self::Unavailable { extra, .. } => extra,
+            Self::RateLimited { policy, limit, used, decided_by, .. } => {
+                let members = [
+                    ("policy", policy.into()),
+                    ("limit", limit.into()),
+                    ("used", used.into()),
+                    ("decidedBy", decided_by.into()),
+                ];
+                members.map(|(name, value): (&str, Value)| (name.to_owned(), value)).into_iter().collect()
+            }
+            Self::Unauthorized => {
+                headers.push(("WWW-Authenticate", "ApiKey header=\"X-Admin-Key\"".to_owned()));
+                Map::new()
+            }
             Self::MethodNotAllowed { allow } => {
                 headers.push(("Allow", allow));
                 Map::new()
@@ -247,7 +296,14 @@ mod tests {
 
     #[test]
     fn both_generations_of_clients_can_read_a_refusal() {
-        let refusal = ApiError::RateLimited { limit: 10, window_seconds: 60, retry_after: Some(42) };
+        let refusal = ApiError::RateLimited {
+            policy: "requests".to_owned(),
+            limit: 10,
+            used: 10,
+            window_seconds: 60,
+            retry_after: Some(42),
+            decided_by: "object",
+        };
         let reply = body(refusal);
         assert_eq!(reply["type"], "https://api.bloqr.dev/probs/rate-limited");
         assert_eq!(reply["title"], "Too Many Requests");
@@ -257,6 +313,8 @@ mod tests {
         assert_eq!(reply["error"], reply["detail"]);
         assert_eq!(reply["success"], false);
         assert_eq!(reply["retryAfter"], 42);
+        assert_eq!((&reply["policy"], &reply["used"]), (&"requests".into(), &10.into()));
+        assert_eq!(reply["decidedBy"], "object");
     }
 
     #[test]

@@ -20,8 +20,14 @@ mod sources;
 mod store;
 
 pub use durable::identity::Identity;
+pub use durable::live_registry::LiveRegistry;
 
-use worker::{Context, Env, MessageBatch, Request, Response, ScheduleContext, ScheduledEvent, event};
+use serde_json::json;
+use worker::{
+    Context, Env, MessageBatch, Request, ScheduleContext, ScheduledEvent, console_error, event, web_sys,
+};
+
+use crate::app::App;
 
 #[event(start)]
 fn start() {
@@ -30,8 +36,8 @@ fn start() {
 }
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, _context: Context) -> worker::Result<Response> {
-    door::answer(request, env).await
+async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    door::answer(request, env, context).await
 }
 
 #[event(queue)]
@@ -41,5 +47,13 @@ async fn queue(batch: MessageBatch<serde_json::Value>, _env: Env, _context: Cont
 
 #[event(scheduled)]
 async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) {
-    routes::health::log_health(env).await;
+    let app = match App::new(env, None) {
+        Ok(app) => app,
+        Err(error) => return console_error!("{}", json!({ "level": "error", "cause": error.to_string() })),
+    };
+    routes::health::log_health(&app).await;
+    if let Err(error) = routes::admin::limits::settle_pending(&app).await {
+        let cause = error.cause().unwrap_or("see the error's kind");
+        console_error!("{}", json!({ "level": "error", "what": "pending admin actions", "cause": cause }));
+    }
 }

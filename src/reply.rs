@@ -1,7 +1,10 @@
 //! Answers, and the one place where they become responses with all common headers.
 
 use serde::Serialize;
-use worker::{Headers, Method, Response};
+use worker::js_sys::{JSON, Uint8Array};
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys::{self, ResponseInit};
+use worker::{Method, Response};
 
 use crate::error::ApiError;
 
@@ -30,6 +33,15 @@ pub enum Body {
     },
     /// A static asset as the platform serves it.
     Asset(Response),
+    /// An accepted WebSocket. It leaves as it is: an upgrade takes no further headers.
+    Socket(Response),
+}
+
+/// What the platform makes a response of, besides the body.
+#[derive(Serialize)]
+struct Init<'a> {
+    status: u16,
+    headers: Vec<(&'a str, &'a str)>,
 }
 
 impl Reply {
@@ -61,28 +73,44 @@ impl Reply {
 
     /// The response: JSON indented if asked for, no body for `HEAD`.
     ///
+    /// Built in as few calls to the platform as can be: setting some twenty headers one by one takes
+    /// longer than all else that the front Worker does for a small answer.
+    ///
     /// # Errors
     /// If the platform refuses a header, which is a defect.
-    pub fn into_response(self, method: &Method, pretty: bool) -> worker::Result<Response> {
-        let (response, content_type) = match self.body {
-            Body::Empty => (Response::empty()?, None),
-            Body::Asset(response) => (response, None),
-            Body::Json { media_type, text } => {
-                let text = if pretty { indented(&text)? } else { text };
-                let response = if *method == Method::Head { Response::empty()? } else { Response::ok(text)? };
-                (response, Some(media_type))
+    pub fn into_response(self, method: &Method, pretty: bool) -> worker::Result<web_sys::Response> {
+        let mut headers: Vec<(&str, &str)> = Vec::with_capacity(self.headers.len() + 8);
+        let platforms: Vec<(String, String)>;
+        let mut text = String::new();
+        let mut body = None;
+        match self.body {
+            Body::Socket(response) => return Ok(response.into()),
+            Body::Empty => {}
+            Body::Asset(response) => {
+                let own = |name: &str| self.headers.iter().any(|(own, _)| own.eq_ignore_ascii_case(name));
+                platforms = response.headers().entries().filter(|(name, _)| !own(name)).collect();
+                headers.extend(platforms.iter().map(|(name, value)| (name.as_str(), value.as_str())));
+                body = web_sys::Response::from(response).body();
+            }
+            Body::Json { media_type, text: compact } => {
+                headers.push(("Content-Type", media_type));
+                text = if pretty { indented(&compact)? } else { compact };
+            }
+        }
+        headers.extend(self.headers.iter().map(|(name, value)| (*name, value.as_str())));
+        let init = serde_json::to_string(&Init { status: self.status, headers })?;
+        let init: ResponseInit = JSON::parse(&init)?.unchecked_into();
+        let response = match body {
+            Some(stream) => web_sys::Response::new_with_opt_readable_stream_and_init(Some(&stream), &init),
+            None if text.is_empty() || *method == Method::Head => {
+                web_sys::Response::new_with_opt_str_and_init(None, &init)
+            }
+            None => {
+                let bytes = Uint8Array::from(text.as_bytes());
+                web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init)
             }
         };
-        // What the platform serves has frozen headers; a copy doesn't.
-        let headers = Headers::from_iter(response.headers().entries());
-        if let Some(media_type) = content_type {
-            headers.set("Content-Type", media_type)?;
-        }
-        for (name, value) in &self.headers {
-            headers.set(name, value)?;
-        }
-        let status = self.status;
-        Ok(response.with_status(status).with_headers(headers))
+        Ok(response.map_err(|error: JsValue| error)?)
     }
 }
 
@@ -119,7 +147,7 @@ mod wasm_tests {
     #[wasm_bindgen_test]
     async fn a_reply_becomes_a_response_with_its_headers() {
         let reply = Reply::json(&json!({ "a": 1 })).unwrap().with_header("X-Cache", "MISS");
-        let mut response = reply.into_response(&Method::Get, false).unwrap();
+        let mut response = Response::from(reply.into_response(&Method::Get, false).unwrap());
         assert_eq!(response.status_code(), 200);
         assert_eq!(response.headers().get("Content-Type").unwrap().as_deref(), Some("application/json"));
         assert_eq!(response.headers().get("X-Cache").unwrap().as_deref(), Some("MISS"));
@@ -129,9 +157,9 @@ mod wasm_tests {
     #[wasm_bindgen_test]
     async fn pretty_indents_and_head_has_no_body() {
         let reply = || Reply::json(&json!({ "a": 1 })).unwrap();
-        let mut pretty = reply().into_response(&Method::Get, true).unwrap();
+        let mut pretty = Response::from(reply().into_response(&Method::Get, true).unwrap());
         assert_eq!(pretty.text().await.unwrap(), "{\n  \"a\": 1\n}");
-        let mut head = reply().into_response(&Method::Head, false).unwrap();
+        let mut head = Response::from(reply().into_response(&Method::Head, false).unwrap());
         assert_eq!(head.headers().get("Content-Type").unwrap().as_deref(), Some("application/json"));
         assert_eq!(head.text().await.unwrap(), "");
     }

@@ -2,15 +2,15 @@
 
 use futures::future::LocalBoxFuture;
 use limits::Scope;
-use worker::{Method, Request};
+use worker::Method;
 
-use crate::admission::Policy;
+use crate::admission::{Admitted, Policy};
 use crate::app::App;
 use crate::error::ApiResult;
-use crate::routes::{compile, health, meta};
+use crate::routes::{admin, compile, health, meta, rate_limit};
 
-/// A handler: a request in, an answer out.
-pub type Handler = fn(App, Request) -> LocalBoxFuture<'static, ApiResult>;
+/// A handler: a request that was admitted in, an answer out.
+pub type Handler = fn(App, Admitted) -> LocalBoxFuture<'static, ApiResult>;
 
 /// Where a path is mounted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -24,7 +24,7 @@ enum Mount {
 /// One row of the table. All fields are required, so a route without scope or policy does not compile.
 pub struct Route {
     method: Method,
-    /// Without the leading `/api`.
+    /// Without the leading `/api`. At most one segment is `{}`: anything but nothing.
     path: &'static str,
     mount: Mount,
     /// What the caller must be allowed to do.
@@ -35,6 +35,13 @@ pub struct Route {
     pub handler: Handler,
 }
 
+impl Route {
+    /// The path without the leading `/api`.
+    pub fn path(&self) -> &'static str {
+        self.path
+    }
+}
+
 macro_rules! routes {
     ($($method:ident $path:literal $mount:ident $scope:ident $policy:ident $handler:path;)*) => {
         &[$(Route {
@@ -43,7 +50,7 @@ macro_rules! routes {
             mount: Mount::$mount,
             scope: Scope::$scope,
             policy: Policy::$policy,
-            handler: |app, request| Box::pin($handler(app, request)),
+            handler: |app, admitted| Box::pin($handler(app, admitted)),
         }),*]
     };
 }
@@ -57,13 +64,28 @@ const ROUTES: &[Route] = routes! {
     Get  "/sentry-config"     Api   Public   Reads     meta::show_sentry_config;
     Get  "/health"            Both  Public   Reads     health::show_health;
     Get  "/health/db-smoke"   Both  Public   Reads     health::show_db_smoke;
+    Get  "/rate-limit"        Both  Public   Free      rate_limit::show_rate_limit;
     Post "/compile"           Both  Compile  Requests  compile::compile_list;
+
+    Get    "/admin/limits"              Both  Admin  Requests  admin::limits::list_identities;
+    Get    "/admin/limits/audit"        Both  Admin  Requests  admin::limits::show_audit;
+    Get    "/admin/limits/cost"         Both  Admin  Requests  admin::limits::show_cost;
+    Get    "/admin/limits/live"         Both  Admin  Requests  admin::limits::watch;
+    Get    "/admin/limits/{}"           Both  Admin  Requests  admin::limits::show_identity;
+    Post   "/admin/limits/{}/reset"     Both  Admin  Requests  admin::limits::reset;
+    Put    "/admin/limits/{}/override"  Both  Admin  Requests  admin::limits::set_override;
+    Delete "/admin/limits/{}/override"  Both  Admin  Requests  admin::limits::clear_override;
+    Put    "/admin/limits/{}/ban"       Both  Admin  Requests  admin::limits::ban;
+    Delete "/admin/limits/{}/ban"       Both  Admin  Requests  admin::limits::unban;
 };
 
 #[cfg(feature = "faults")]
 const FAULT_ROUTES: &[Route] = routes! {
     Post "/faults/front"      Api   Public   Requests  crate::routes::faults::panic_in_front;
     Post "/faults/object"     Api   Public   Requests  crate::routes::faults::panic_in_object;
+    Post "/faults/retry"      Api   Public   Requests  crate::routes::faults::take_twice;
+    Post "/faults/unknown"    Api   Public   Requests  crate::routes::faults::send_the_unknown;
+    Post "/faults/registry"   Api   Admin    Requests  crate::routes::faults::fill_registry;
 };
 #[cfg(not(feature = "faults"))]
 const FAULT_ROUTES: &[Route] = &[];
@@ -74,8 +96,8 @@ const NEVER_A_PAGE: [&str; 9] =
 
 /// What a method and path lead to.
 pub enum Found {
-    /// A handler.
-    Route(&'static Route),
+    /// A handler, and what stands for the `{}` of its path, as it was sent.
+    Route(&'static Route, String),
     /// A file of the frontend, or its shell.
     Page,
     /// The path exists for other methods: an `Allow` field.
@@ -97,20 +119,29 @@ pub fn find(method: &Method, path: &str, navigates: bool) -> Found {
         return Found::Page;
     }
 
-    let here: Vec<&Route> = ROUTES
-        .iter()
-        .chain(FAULT_ROUTES)
-        .filter(|route| route.path == bare && (is_api || route.mount == Mount::Both))
-        .collect();
+    let mounted = || ROUTES.iter().chain(FAULT_ROUTES).filter(|route| is_api || route.mount == Mount::Both);
+    let mut item = "";
+    let mut here: Vec<&Route> = mounted().filter(|route| route.path == bare).collect();
+    if here.is_empty() {
+        let matches = |route: &&Route| item_of(route.path, bare).inspect(|found| item = found).is_some();
+        here = mounted().filter(matches).collect();
+    }
     let asked = if *method == Method::Head { &Method::Get } else { method };
     if let Some(route) = here.iter().find(|route| route.method == *asked) {
-        return Found::Route(route);
+        return Found::Route(route, item.to_owned());
     }
     match (here.is_empty(), may_be_page) {
         (false, _) => Found::OtherMethods(allow(&here)),
         (true, true) => Found::Page,
         (true, false) => Found::Nothing,
     }
+}
+
+/// What stands in `path` where `pattern` has `{}`, if they match otherwise.
+fn item_of<'a>(pattern: &str, path: &'a str) -> Option<&'a str> {
+    let (before, after) = pattern.split_once("{}")?;
+    let item = path.strip_prefix(before)?.strip_suffix(after)?;
+    (!item.is_empty() && !item.contains('/')).then_some(item)
 }
 
 fn allow(routes: &[&Route]) -> String {
@@ -133,7 +164,7 @@ mod tests {
 
     fn kind(method: Method, path: &str, navigates: bool) -> String {
         match find(&method, path, navigates) {
-            Found::Route(route) => format!("route {}", route.path),
+            Found::Route(route, item) => format!("route {} {item}", route.path).trim_end().to_owned(),
             Found::Page => "page".to_owned(),
             Found::OtherMethods(allow) => format!("405 {allow}"),
             Found::Nothing => "404".to_owned(),

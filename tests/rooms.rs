@@ -31,7 +31,16 @@ const ROOMS: [Room; 3] = [
     },
     Room {
         folder: "durable",
-        may_use: &["limits", "serde", "serde_json", "thiserror", "wasm-bindgen", "worker"],
+        may_use: &[
+            "base64",
+            "futures",
+            "limits",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "wasm-bindgen",
+            "worker",
+        ],
         must_not_mention: &["bloqr_backend", "compiler::", "tokio_postgres", "D1Database"],
     },
 ];

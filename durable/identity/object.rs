@@ -1,95 +1,405 @@
 //! The class. Its name lives in deploy migrations for ever.
 #![allow(missing_docs)] // the attribute below generates public glue without any
 
-use std::cell::Cell;
+use std::cell::RefCell;
+use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
+use std::rc::Rc;
 
-use limits::{Ledger, UnixMillis, decide};
-use worker::{Date, DurableObject, Env, Request, Response, Result, State, durable_object};
+use limits::{Book, Decision, Effect, Policy, PolicyError, Quota, UnixMillis};
+use worker::{
+    Date, DurableObject, Env, Headers, Request, Response, Result, SqlStorage, State, durable_object,
+};
 
-use super::schema;
-use super::wire::{Command, Reply, Take};
+use super::reporter::{Reporter, Seen};
+use super::wire::{
+    Act, Acted, Action, Banned, Charge, Command, Decided, Envelope, Exception, MAX_ACT_AGE_MS, MAX_CHARGES,
+    MAX_ID_BYTES, PolicyState, Reply, Standing, State as Shown, Take, VERSION,
+};
+use super::{envelope, schema};
+
+/// Answers kept for requests that are asked once more. A front asks again at most once, and at once.
+const MAX_ANSWERED: usize = 64;
+/// How long an action is remembered after it was done, in milliseconds: long enough for whoever lost the
+/// answer to ask, short enough to leave nothing behind.
+const KEEP_ACTIONS_MS: u64 = 60 * 60_000;
 
 /// One identity: a network, and later a user.
 #[durable_object]
 pub struct Identity {
     state: State,
-    /// Whether the tables are known to exist. A panic can't leave it wrong: it is set after the fact.
-    has_tables: AssertUnwindSafe<Cell<bool>>,
+    // A panic can't leave it wrong: what is decided is remembered in one step, after the deciding.
+    memory: AssertUnwindSafe<RefCell<Memory>>,
+    reporter: AssertUnwindSafe<Rc<Reporter>>,
+}
+
+/// What this instance knows. Storage is the truth; this is lost whenever the object is evicted.
+#[derive(Default)]
+struct Memory {
+    book: Book,
+    /// Overrides and the ban; none until they were read.
+    exceptions: Option<Vec<(String, Exception)>>,
+    /// The latest answers by nonce.
+    answered: VecDeque<(String, Reply)>,
+    /// When the alarm is due, as far as this instance knows.
+    alarm_at: Option<UnixMillis>,
 }
 
 impl DurableObject for Identity {
-    fn new(state: State, _env: Env) -> Self {
-        Self { state, has_tables: AssertUnwindSafe(Cell::new(false)) }
+    fn new(state: State, env: Env) -> Self {
+        let reporter = AssertUnwindSafe(Rc::new(Reporter::new(env)));
+        Self { state, memory: AssertUnwindSafe(RefCell::new(Memory::default())), reporter }
     }
 
-    async fn fetch(&self, mut request: Request) -> Result<Response> {
-        // The body is read before anything is looked up, so that nothing below has to wait for it.
-        match serde_json::from_str(&request.text().await?) {
-            Ok(Command::Take(take)) => Response::from_json(&self.take(&take).await?),
-            #[cfg(feature = "faults")]
-            #[allow(clippy::panic)]
-            Ok(Command::Panic(take)) => {
-                self.take(&take).await?;
-                panic!("asked to panic after taking {} units", take.cost)
+    async fn fetch(&self, request: Request) -> Result<Response> {
+        let reply = match envelope::open::<Envelope>(&request.inner().url()) {
+            Err(error) => Reply::Refused(format!("not a command: {error}")),
+            Ok(Envelope { v, .. }) if v != VERSION => {
+                Reply::Refused(format!("version {v} is not known here, {VERSION} is"))
             }
-            Err(error) => Response::error(format!("not a command: {error}"), 400),
-        }
+            Ok(Envelope { command, .. }) => self.obey(command).await?,
+        };
+        let headers = Headers::new();
+        headers.set(envelope::REPLY, &envelope::seal(&reply)?)?;
+        Ok(Response::empty()?.with_headers(headers))
     }
 
-    /// Forgets the windows that are over. The clock is read anew, because an alarm may come late, early
-    /// or twice; what is still open arms the next one.
+    /// Forgets what is over and writes down what was really taken. The clock is read anew, because an alarm
+    /// may come late, early or twice; what is still open arms the next one.
     async fn alarm(&self) -> Result<Response> {
-        self.create_tables()?;
-        let now = clock();
-        match schema::delete_ended(&self.state.storage().sql(), now)? {
-            Some(ends_at) => self.arm(now, ends_at).await?,
-            None => {
-                self.has_tables.set(false);
-                self.state.storage().delete_all().await?;
-            }
+        let (next, is_empty) = self.clean_up(clock())?;
+        if let Some(at) = next {
+            self.arm(at).await?;
+        }
+        if is_empty {
+            self.state.storage().delete_all().await?;
         }
         Response::empty()
     }
 }
 
 impl Identity {
-    async fn take(&self, take: &Take) -> Result<Reply> {
-        self.create_tables()?;
-        let sql = self.state.storage().sql();
-        let policy = take.policy();
-        let now = clock();
-
-        // From this read to the write below there is no await, so no other request can come between.
-        let before = schema::load_ledger(&sql, &policy.name)?;
-        let (decision, after) = decide(before, &policy, take.cost, now);
-        if let Some(ledger) = after.filter(|_| after != before) {
-            schema::save_ledger(&sql, &policy.name, ledger)?;
-            if opens_window(before, ledger) {
-                // Still the same turn: the alarm is stored together with the ledger or not at all.
-                self.arm(now, ledger.ends_at).await?;
+    async fn obey(&self, command: Command) -> Result<Reply> {
+        match command {
+            Command::Take(take) => self.take(&take).await,
+            Command::Peek(charges) => self.peek(&charges),
+            Command::Act(act) => self.act(&act).await,
+            Command::Recall(id) => {
+                schema::create(&self.sql())?;
+                Ok(schema::load_action(&self.sql(), &id)?.map_or(Reply::Unknown, Reply::Acted))
+            }
+            #[cfg(feature = "faults")]
+            #[allow(clippy::panic)]
+            Command::Panic(take) => {
+                self.take(&take).await?;
+                panic!("asked to panic after taking units")
+            }
+            #[cfg(feature = "faults")]
+            Command::Hang(take, ms) => {
+                worker::Delay::from(std::time::Duration::from_millis(ms)).await;
+                self.take(&take).await
             }
         }
-        Ok(Reply::new(decision, now))
     }
 
-    /// A later window replaces an earlier alarm: whatever ended meanwhile is cleaned up with it.
-    async fn arm(&self, now: UnixMillis, at: UnixMillis) -> Result<()> {
+    async fn take(&self, take: &Take) -> Result<Reply> {
+        if let Err(reason) = check_id(&take.nonce) {
+            return Ok(Reply::Refused(reason));
+        }
+        let now = clock();
+        let (reply, wake_at) = self.decide(take, now)?;
+        if let Some(at) = wake_at {
+            // Still the same turn: the alarm is stored together with the ledgers or not at all.
+            self.arm(at).await?;
+        }
+        // After the answer has left.
+        if let Some(report) = Reporter::due(&self.reporter, now) {
+            self.state.wait_until(report);
+        }
+        Ok(reply)
+    }
+
+    /// From the reading of memory and storage to the writing there is no await, so no other request can come
+    /// between. Returns the answer and when to be woken.
+    fn decide(&self, take: &Take, now: UnixMillis) -> Result<(Reply, Option<UnixMillis>)> {
+        let sql = self.sql();
+        let mut memory = self.memory.borrow_mut();
+        if let Some((_, reply)) = memory.answered.iter().find(|(nonce, _)| *nonce == take.nonce) {
+            return Ok((reply.clone(), None));
+        }
+        let Memory { book, exceptions, .. } = &mut *memory;
+        let exceptions = load_once(exceptions, &sql)?;
+        let ban = standing_ban(exceptions, now);
+        let policies = match effective(&take.charges, exceptions, now) {
+            Ok(policies) => policies,
+            Err(error) => return Ok((Reply::Refused(error.to_string()), None)),
+        };
+        let charges: Vec<limits::Charge<'_>> = policies
+            .iter()
+            .zip(&take.charges)
+            .map(|(policy, charge)| limits::Charge { policy, cost: charge.cost })
+            .collect();
+        let (reply, wake_at, n_writes) = match ban {
+            Some(ban) => (Reply::Banned(Banned { now: now.0, until: ban.expires_at }), None, 0),
+            None => {
+                let (decision, effects) =
+                    book.decide(&charges, &take.nonce, now, |policy| schema::load_ledger(&sql, policy))?;
+                let wake_at = store(&sql, &effects)?;
+                (Reply::Decided(Decided::new(&decision, now)), wake_at, effects.len())
+            }
+        };
+        self.reporter.saw(Seen {
+            tier: &take.tier,
+            charges: &take.charges,
+            reply: &reply,
+            n_writes,
+            overridden: has_override(exceptions, now),
+            banned: ban.is_some(),
+            object: &self.state,
+            now,
+        });
+        let is_peek = take.charges.iter().all(|charge| charge.cost == 0);
+        if !is_peek {
+            if memory.answered.len() >= MAX_ANSWERED {
+                memory.answered.pop_front();
+            }
+            memory.answered.push_back((take.nonce.clone(), reply.clone()));
+        }
+        Ok((reply, wake_at))
+    }
+
+    fn peek(&self, charges: &[Charge]) -> Result<Reply> {
+        match self.show(charges, clock())? {
+            Ok(shown) => Ok(Reply::State(shown)),
+            Err(error) => Ok(Reply::Refused(error.to_string())),
+        }
+    }
+
+    /// Everything there is to see under these policies. Stores nothing.
+    fn show(&self, charges: &[Charge], now: UnixMillis) -> Result<std::result::Result<Shown, PolicyError>> {
+        let sql = self.sql();
+        let mut memory = self.memory.borrow_mut();
+        let Memory { book, exceptions, .. } = &mut *memory;
+        let exceptions = load_once(exceptions, &sql)?;
+        let policies = match effective(charges, exceptions, now) {
+            Ok(policies) => policies,
+            Err(error) => return Ok(Err(error)),
+        };
+        let peeks: Vec<limits::Charge<'_>> =
+            policies.iter().map(|policy| limits::Charge { policy, cost: 0 }).collect();
+        let (Decision { standings, .. }, _) =
+            book.decide(&peeks, "", now, |policy| schema::load_ledger(&sql, policy))?;
+        let states = charges.iter().zip(standings).map(|(charge, standing)| {
+            let standing = Standing::from(standing);
+            PolicyState {
+                policy: charge.policy.clone(),
+                window: charge.window,
+                window_ms: charge.ms,
+                limit: standing.limit,
+                used: standing.used,
+                remaining: standing.remaining(),
+                reset_at: standing.reset_at,
+                shadow: charge.shadow,
+                r#override: find_exception(exceptions, &charge.policy, now).cloned(),
+            }
+        });
+        let ban = standing_ban(exceptions, now).cloned();
+        Ok(Ok(Shown { at: now.0, policies: states.collect(), ban }))
+    }
+
+    async fn act(&self, act: &Act) -> Result<Reply> {
+        if let Err(reason) = check_id(&act.id) {
+            return Ok(Reply::Refused(reason));
+        }
+        let now = clock();
+        let sql = self.sql();
+        schema::create(&sql)?;
+        // From here to the writing of the action there is no await.
+        if let Some(acted) = schema::load_action(&sql, &act.id)? {
+            return Ok(Reply::Acted(acted));
+        }
+        if now.0.saturating_sub(act.asked_at) > MAX_ACT_AGE_MS {
+            return Ok(Reply::Refused("the action comes too late".to_owned()));
+        }
+        if let Err(error) = check_override(act) {
+            return Ok(Reply::Refused(error));
+        }
+        let before = match self.show(&act.policies, now)? {
+            Ok(before) => before,
+            Err(error) => return Ok(Reply::Refused(error.to_string())),
+        };
+        self.change(act, now)?;
+        let after = self.show(&act.policies, now)?.unwrap_or_else(|_| before.clone());
+        let acted = Acted { before, after };
+        schema::save_action(&sql, &act.id, now, &acted)?;
+        if let Some(at) = schema::load_next_end(&sql, KEEP_ACTIONS_MS)? {
+            self.arm(at).await?;
+        }
+        self.reporter.saw_change(&acted.after, &act.policies, &self.state, now);
+        if let Some(report) = Reporter::due(&self.reporter, now) {
+            self.state.wait_until(report);
+        }
+        Ok(Reply::Acted(acted))
+    }
+
+    fn change(&self, act: &Act, now: UnixMillis) -> Result<()> {
+        let sql = self.sql();
+        let mut memory = self.memory.borrow_mut();
+        // Answers of before say nothing any more.
+        memory.answered.clear();
+        let exception = |value, expires_at, reason: &str| Exception {
+            value,
+            expires_at,
+            reason: reason.to_owned(),
+            author: act.author.clone(),
+            since: now.0,
+        };
+        match &act.action {
+            Action::Reset { policy } => {
+                let stored = schema::load_ledgers(&sql)?;
+                let named = |name: &String| policy.as_ref().is_none_or(|policy| policy == name);
+                for (name, _) in stored.iter().filter(|(name, _)| named(name)) {
+                    let effect = memory.book.reset(name);
+                    store(&sql, &[effect])?;
+                }
+            }
+            Action::SetOverride { policy, value, expires_at, reason } => {
+                schema::save_exception(&sql, policy, &exception(Some(*value), *expires_at, reason))?;
+            }
+            Action::ClearOverride { policy } => schema::delete_exception(&sql, policy)?,
+            Action::Ban { until, reason } => {
+                schema::save_exception(&sql, BAN, &exception(None, *until, reason))?;
+            }
+            Action::Unban => schema::delete_exception(&sql, BAN)?,
+        }
+        memory.exceptions = None;
+        Ok(())
+    }
+
+    /// What the alarm does; returns when it is to come again, and whether nothing is left to keep.
+    fn clean_up(&self, now: UnixMillis) -> Result<(Option<UnixMillis>, bool)> {
+        let sql = self.sql();
+        schema::create(&sql)?;
+        let mut memory = self.memory.borrow_mut();
+        memory.alarm_at = None;
+        schema::delete_expired_exceptions(&sql, now)?;
+        schema::delete_actions_before(&sql, UnixMillis(now.0.saturating_sub(KEEP_ACTIONS_MS)))?;
+        memory.exceptions = None;
+        let (effects, n_unused) = memory.book.wake(schema::load_ledgers(&sql)?, now);
+        let wake_at = store(&sql, &effects)?;
+        let next_end = schema::load_next_end(&sql, KEEP_ACTIONS_MS)?;
+        let exceptions = load_once(&mut memory.exceptions, &sql)?;
+        let next = wake_at.into_iter().chain(next_end).min();
+        // An exception without an end needs no alarm, but it stays.
+        let is_idle = wake_at.is_none() && exceptions.is_empty();
+        let is_empty = next.is_none() && is_idle;
+        self.reporter.saw_alarm(effects.len(), n_unused, is_idle, &self.state, now);
+        if let Some(report) = Reporter::due(&self.reporter, now) {
+            self.state.wait_until(report);
+        }
+        if is_empty {
+            *memory = Memory::default();
+        }
+        Ok((next, is_empty))
+    }
+
+    /// Sets the alarm, unless it is known to come earlier anyway.
+    async fn arm(&self, at: UnixMillis) -> Result<()> {
+        let now = clock();
+        {
+            let mut memory = self.memory.borrow_mut();
+            if memory.alarm_at.is_some_and(|alarm_at| now < alarm_at && alarm_at <= at) {
+                return Ok(());
+            }
+            memory.alarm_at = Some(at);
+        }
         let offset_ms = i64::try_from(now.until(at)).unwrap_or(i64::MAX);
         self.state.storage().set_alarm(offset_ms).await
     }
 
-    fn create_tables(&self) -> Result<()> {
-        if !self.has_tables.get() {
-            schema::create(&self.state.storage().sql())?;
-            self.has_tables.set(true);
-        }
-        Ok(())
+    fn sql(&self) -> SqlStorage {
+        self.state.storage().sql()
     }
 }
 
-fn opens_window(before: Option<Ledger>, after: Ledger) -> bool {
-    before.is_none_or(|before| before.ends_at != after.ends_at)
+/// The name under which the ban is stored; no policy has it.
+const BAN: &str = "";
+
+/// The exceptions, read from storage the first time. That is also when the tables are made.
+fn load_once<'a>(
+    exceptions: &'a mut Option<Vec<(String, Exception)>>,
+    sql: &SqlStorage,
+) -> Result<&'a [(String, Exception)]> {
+    if exceptions.is_none() {
+        schema::create(sql)?;
+        *exceptions = Some(schema::load_exceptions(sql)?);
+    }
+    Ok(exceptions.as_deref().unwrap_or_default())
+}
+
+fn find_exception<'a>(
+    exceptions: &'a [(String, Exception)],
+    policy: &str,
+    now: UnixMillis,
+) -> Option<&'a Exception> {
+    let (_, exception) = exceptions.iter().find(|(name, _)| name == policy)?;
+    exception.expires_at.is_none_or(|expires_at| now.0 < expires_at).then_some(exception)
+}
+
+fn standing_ban(exceptions: &[(String, Exception)], now: UnixMillis) -> Option<&Exception> {
+    find_exception(exceptions, BAN, now)
+}
+
+fn has_override(exceptions: &[(String, Exception)], now: UnixMillis) -> bool {
+    exceptions.iter().any(|(name, _)| name != BAN && find_exception(exceptions, name, now).is_some())
+}
+
+/// The policies with their overrides.
+fn effective(
+    charges: &[Charge],
+    exceptions: &[(String, Exception)],
+    now: UnixMillis,
+) -> std::result::Result<Vec<Policy>, PolicyError> {
+    let of = |charge: &Charge| {
+        let policy = charge.to_policy()?;
+        let value = find_exception(exceptions, &charge.policy, now).and_then(|exception| exception.value);
+        match value.and_then(Quota::units) {
+            Some(quota) => policy.with_quota(quota),
+            None => Ok(policy),
+        }
+    };
+    charges.iter().take(MAX_CHARGES).map(of).collect()
+}
+
+/// Carries the effects out; returns when to be woken.
+fn store(sql: &SqlStorage, effects: &[Effect]) -> Result<Option<UnixMillis>> {
+    let mut wake_at = None;
+    for effect in effects {
+        match effect {
+            Effect::Save { policy, ledger } => schema::save_ledger(sql, policy, ledger)?,
+            Effect::Delete { policy } => schema::delete_ledger(sql, policy)?,
+            Effect::WakeAt(at) => wake_at = Some(*at),
+        }
+    }
+    Ok(wake_at)
+}
+
+/// An override must be one of a policy that there is, and one that its window can count.
+fn check_override(act: &Act) -> std::result::Result<(), String> {
+    let Action::SetOverride { policy, value, .. } = &act.action else { return Ok(()) };
+    let charge = act.policies.iter().find(|charge| charge.policy == *policy);
+    let charge = charge.ok_or_else(|| format!("there is no policy {policy}"))?;
+    let quota = Quota::units(*value).ok_or("an override is at least 1")?;
+    let known = charge.to_policy().and_then(|policy| policy.with_quota(quota));
+    known.map(drop).map_err(|error| error.to_string())
+}
+
+fn check_id(id: &str) -> std::result::Result<(), String> {
+    let is_visible = id.bytes().all(|byte| byte.is_ascii_graphic());
+    if id.is_empty() || id.len() > MAX_ID_BYTES || !is_visible {
+        return Err(format!("an id is 1 to {MAX_ID_BYTES} visible ASCII characters"));
+    }
+    Ok(())
 }
 
 fn clock() -> UnixMillis {

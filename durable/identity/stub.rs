@@ -1,45 +1,11 @@
 //! The typed caller: what the front Worker sees of an identity's object.
 
-use limits::{Decision, Identity, Policy, UnixMillis};
-use worker::{Env, Error, Method, ObjectNamespace, Request, RequestInit, js_sys::Reflect};
+use limits::Identity;
+use worker::{Env, ObjectNamespace};
 
-use super::wire::{Command, Reply, Take};
-
-/// The object could not be asked, or gave no usable answer. A refusal is not an error.
-#[derive(Debug, thiserror::Error)]
-pub enum CallError {
-    /// The object never ran: overloaded, restarting or out of reach. Asking again later may help.
-    #[error("the identity's object can't be reached: {0}")]
-    Unreachable(worker::Error),
-    /// The object ran and broke. What it had decided by then is stored.
-    #[error("the identity's object failed: {0}")]
-    Failed(worker::Error),
-    /// The object answered, but not with a decision.
-    #[error("the identity's object answered {status}: {text}")]
-    Refused {
-        /// HTTP status of the answer.
-        status: u16,
-        /// Its body.
-        text: String,
-    },
-    /// The object's answer can't be read.
-    #[error("the identity's object answered something else: {0}")]
-    Garbled(#[from] serde_json::Error),
-}
-
-impl From<worker::Error> for CallError {
-    /// The runtime marks an exception that was thrown by the object's own code with `remote`.
-    /// <https://developers.cloudflare.com/durable-objects/best-practices/error-handling/>
-    fn from(error: worker::Error) -> Self {
-        let thrown_by_object = match &error {
-            Error::UnknownJsError { original, .. } | Error::Internal(original) => {
-                Reflect::get(original, &"remote".into()).is_ok_and(|remote| remote.is_truthy())
-            }
-            _ => false,
-        };
-        if thrown_by_object { Self::Failed(error) } else { Self::Unreachable(error) }
-    }
-}
+use super::envelope;
+use super::wire::{Act, Acted, Charge, Command, Envelope, Reply, State, Take, VERSION};
+use crate::call::CallError;
 
 /// Reaches the objects of all identities.
 pub struct IdentityStub {
@@ -55,44 +21,100 @@ impl IdentityStub {
         Ok(Self { namespace: env.durable_object(binding)? })
     }
 
-    /// Takes `cost` units of `policy`, if there is room. Returns the decision and the object's clock.
+    /// Asks for units. The reply is [`Reply::Decided`] or [`Reply::Banned`].
     ///
-    /// Not repeated on failure: an object that had decided before the answer was lost would charge twice.
+    /// May be repeated with the same nonce: the object then answers as before. Only if it was evicted or
+    /// crashed in between are the units charged twice.
     ///
     /// # Errors
     /// [`CallError`], if no decision came back.
-    pub async fn take(
-        &self,
-        identity: &Identity,
-        policy: &Policy,
-        cost: u32,
-    ) -> Result<(Decision, UnixMillis), CallError> {
-        self.ask(identity, &Command::Take(Take::new(policy, cost))).await
+    pub async fn take(&self, identity: &Identity, take: Take) -> Result<Reply, CallError> {
+        match self.ask(identity, Command::Take(take)).await? {
+            reply @ (Reply::Decided(_) | Reply::Banned(_)) => Ok(reply),
+            other => Err(unexpected(other)),
+        }
     }
 
-    /// Takes one unit and panics inside the object.
+    /// Shows how things stand. Takes and stores nothing.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn peek(&self, identity: &Identity, policies: Vec<Charge>) -> Result<State, CallError> {
+        match self.ask(identity, Command::Peek(policies)).await? {
+            Reply::State(state) => Ok(state),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Changes something. May be repeated: an action with the same id is done once.
+    ///
+    /// # Errors
+    /// [`CallError`]; the action may have been done. [`IdentityStub::recall`] tells.
+    pub async fn act(&self, identity: &Identity, act: Act) -> Result<Acted, CallError> {
+        match self.ask(identity, Command::Act(act)).await? {
+            Reply::Acted(acted) => Ok(acted),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// What an action did; none if it did not happen.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn recall(&self, identity: &Identity, id: &str) -> Result<Option<Acted>, CallError> {
+        match self.ask(identity, Command::Recall(id.to_owned())).await? {
+            Reply::Acted(acted) => Ok(Some(acted)),
+            Reply::Unknown => Ok(None),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Takes units and panics inside the object.
     ///
     /// # Errors
     /// Always: the object fails.
     #[cfg(feature = "faults")]
-    pub async fn panic(
-        &self,
-        identity: &Identity,
-        policy: &Policy,
-    ) -> Result<(Decision, UnixMillis), CallError> {
-        self.ask(identity, &Command::Panic(Take::new(policy, 1))).await
+    pub async fn panic(&self, identity: &Identity, take: Take) -> Result<Reply, CallError> {
+        self.ask(identity, Command::Panic(take)).await
     }
 
-    async fn ask(&self, identity: &Identity, command: &Command) -> Result<(Decision, UnixMillis), CallError> {
-        let mut init = RequestInit::new();
-        init.with_method(Method::Post).with_body(Some(serde_json::to_string(command)?.into()));
-        let request = Request::new_with_init("https://identity/", &init)?;
-        let mut response =
-            self.namespace.get_by_name(&identity.object_name())?.fetch_with_request(request).await?;
-        let text = response.text().await?;
-        match response.status_code() {
-            200 => Ok(serde_json::from_str::<Reply>(&text)?.decision()),
-            status => Err(CallError::Refused { status, text }),
+    /// Takes units after a while.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    #[cfg(feature = "faults")]
+    pub async fn hang(&self, identity: &Identity, take: Take, ms: u64) -> Result<Reply, CallError> {
+        self.ask(identity, Command::Hang(take, ms)).await
+    }
+
+    /// Sends whatever it is given.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    #[cfg(feature = "faults")]
+    pub async fn send(&self, identity: &Identity, anything: &serde_json::Value) -> Result<Reply, CallError> {
+        self.fetch(identity, &envelope::address(anything)?).await
+    }
+
+    async fn ask(&self, identity: &Identity, command: Command) -> Result<Reply, CallError> {
+        self.fetch(identity, &envelope::address(&Envelope { v: VERSION, command })?).await
+    }
+
+    async fn fetch(&self, identity: &Identity, url: &str) -> Result<Reply, CallError> {
+        let object = self.namespace.get_by_name(&identity.object_name())?;
+        let response = object.fetch_with_str(url).await?;
+        let status = response.status_code();
+        match response.headers().get(envelope::REPLY)? {
+            Some(sealed) => envelope::open(&sealed)
+                .map_err(|error| CallError::Refused { status, text: format!("no reply: {error}") }),
+            None => Err(CallError::Refused { status, text: "no reply".to_owned() }),
         }
+    }
+}
+
+fn unexpected(reply: Reply) -> CallError {
+    match reply {
+        Reply::Refused(text) => CallError::Refused { status: 400, text },
+        other => CallError::Refused { status: 200, text: format!("an unexpected reply: {other:?}") },
     }
 }

@@ -1,27 +1,237 @@
-//! The one call to the identity's object, and the headers that tell of it.
+//! The one call to the identity's object, and the header fields that tell of it.
 
-use durable::identity::CallError;
-use limits::{Decision, Denial, Identity, Permit, UnixMillis};
+use std::cell::{Cell, RefCell};
+use std::pin::pin;
+use std::time::Duration;
 
-use crate::app::App;
+use durable::call::CallError;
+use durable::identity::wire::{self, Decided, Reply, Standing, Take};
+use durable::live_registry::wire::{Cost, Report};
+use futures::future::{Either, select};
+use limits::{OnOutage, Policy, UnixMillis, Window};
+use serde_json::{Value, json};
+use worker::{Delay, Request, console_error};
+
+use super::refusals::Refusals;
+use super::{Caller, Counted};
+use crate::app::{App, now};
+use crate::config::RateLimitFields;
 use crate::error::ApiError;
+use crate::router::Route;
 
-/// A decision, together with what is needed to tell the client of it.
-#[derive(Debug)]
-pub struct Charge {
-    policy: limits::Policy,
-    decision: Decision,
-    /// The object's clock: all seconds told to a client are counted by the clock that decided.
-    now: UnixMillis,
+/// How long an object may take to answer, in milliseconds.
+const DEADLINE_MS: u64 = 1_000;
+
+/// Time between two reports of one isolate, in milliseconds.
+const REPORT_PAUSE_MS: u64 = 1_000;
+/// Chooses the shard that adds up what the fronts report.
+const FRONT: &str = "front";
+
+/// Policies, and what a request costs under each.
+pub type Charges<'a> = Vec<(&'a Policy, u32)>;
+
+thread_local! {
+    static REFUSALS: RefCell<Refusals<Reply>> = RefCell::default();
+    /// Refusals that no object was asked for, and requests admitted uncounted, since they were last told.
+    static COUNTERS: Cell<(u64, u64)> = const { Cell::new((0, 0)) };
+    static REPORTED_AT: Cell<UnixMillis> = const { Cell::new(UnixMillis(0)) };
 }
 
-/// Asks the identity's object for one unit.
+/// Who decided.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Decider {
+    /// The identity's object, for this request.
+    Object,
+    /// The front Worker, from what the object said a moment ago.
+    FrontCache,
+}
+
+/// What became of the asking, and what is needed to tell the client of it.
+#[derive(Debug, Clone)]
+pub struct Charged {
+    policies: Vec<Policy>,
+    outcome: Outcome,
+    decider: Decider,
+    fields: RateLimitFields,
+}
+
+#[derive(Debug, Clone)]
+enum Outcome {
+    /// Nobody was asked: not limited, or nobody could be.
+    Uncounted,
+    Decided(Decided),
+    Banned(wire::Banned),
+}
+
+impl Charged {
+    /// For whom nothing is counted.
+    pub fn nothing() -> Self {
+        Self {
+            policies: Vec::new(),
+            outcome: Outcome::Uncounted,
+            decider: Decider::Object,
+            fields: RateLimitFields::Draft11,
+        }
+    }
+}
+
+/// Tells the live registry, after the answer and at most once a second, of what no object knows.
+pub fn report_counters(app: &App) {
+    let (cached_denials, uncounted) = COUNTERS.get();
+    let at = now();
+    if (cached_denials, uncounted) == (0, 0) || REPORTED_AT.get().until(at) < REPORT_PAUSE_MS {
+        return;
+    }
+    COUNTERS.set((0, 0));
+    REPORTED_AT.set(at);
+    let cost = Cost { cached_denials, uncounted, ..Cost::default() };
+    let report = Report { cost, sent_at: at.0, ..Report::default() };
+    let registry = app.registry();
+    app.afterwards(async move {
+        let told = match registry {
+            Ok(registry) => registry.report(FRONT, report).await.map_err(|error| error.to_string()),
+            Err(error) => Err(error.to_string()),
+        };
+        if let Err(cause) = told {
+            console_error!("{}", json!({ "level": "error", "what": "live registry", "cause": cause }));
+        }
+    });
+}
+
+/// Asks the identity's object under all policies that count the route.
 ///
 /// # Errors
-/// If there is no decision. An object that can't be reached admits nobody: 503, and no second budget.
-pub async fn take(app: &App, identity: &Identity, policy: limits::Policy) -> Result<Charge, ApiError> {
-    let (decision, now) = app.identities()?.take(identity, &policy, 1).await?;
-    Ok(Charge { policy, decision, now })
+/// If there is no decision and a policy refuses then: 503, and no second budget.
+pub async fn take(
+    app: &App,
+    request: &Request,
+    caller: &Caller,
+    route: &Route,
+    nonce: &str,
+) -> Result<Charged, ApiError> {
+    let policies = &app.config.policies;
+    let charges: Charges<'_> = match route.policy {
+        super::Policy::Requests => policies.charges(Counted::Requests, caller.tier, route.path()),
+        super::Policy::Reads => policies.charges(Counted::Reads, caller.tier, route.path()),
+        super::Policy::Free => policies.of_tier(caller.tier).map(|policy| (policy, 0)).collect(),
+    };
+    let key = format!("{} {:?}", caller.identity.object_name(), route.policy);
+    let cost = charges.iter().map(|(_, cost)| *cost).max().unwrap_or(0);
+    let charged = |reply: Reply, decider: Decider| Charged {
+        policies: charges.iter().map(|(policy, _)| (*policy).clone()).collect(),
+        outcome: match reply {
+            Reply::Banned(banned) => Outcome::Banned(banned),
+            Reply::Decided(decided) => Outcome::Decided(decided),
+            _ => Outcome::Uncounted,
+        },
+        decider,
+        fields: app.config.rate_limit_fields,
+    };
+
+    let asked_at = now();
+    let remembered = REFUSALS.with_borrow(|refusals| {
+        refusals.find(&key, cost, asked_at).map(|(reply, age_ms)| aged(reply, age_ms))
+    });
+    if let Some(reply) = remembered {
+        let (cached, uncounted) = COUNTERS.get();
+        COUNTERS.set((cached + 1, uncounted));
+        return Ok(charged(reply, Decider::FrontCache));
+    }
+
+    let take = Take {
+        nonce: nonce.to_owned(),
+        tier: caller.tier.name().to_owned(),
+        charges: charges.iter().map(|(policy, cost)| wire::Charge::new(policy, *cost)).collect(),
+    };
+    match ask(app, request, caller, take).await {
+        Ok(reply) => {
+            if let Some(wait_ms) = refusal_wait(&reply) {
+                REFUSALS.with_borrow_mut(|refusals| refusals.keep(key, cost, now(), wait_ms, reply.clone()));
+            }
+            Ok(charged(reply, Decider::Object))
+        }
+        Err(error) => {
+            let may_open = |(policy, _): &(&Policy, u32)| policy.on_outage() == OnOutage::Admit;
+            if !matches!(error, AskError::Silent | AskError::Call(CallError::Unreachable(_)))
+                || !charges.iter().all(may_open)
+            {
+                return Err(error.into());
+            }
+            let (cached, uncounted) = COUNTERS.get();
+            COUNTERS.set((cached, uncounted + 1));
+            console_error!(
+                "{}",
+                json!({ "level": "error", "what": "admitted uncounted", "cause": error.to_string() })
+            );
+            Ok(Charged { policies: Vec::new(), ..charged(Reply::Unknown, Decider::Object) })
+        }
+    }
+}
+
+/// No decision came back.
+#[derive(Debug, thiserror::Error)]
+enum AskError {
+    #[error("the identity's object did not answer within {DEADLINE_MS} ms")]
+    Silent,
+    #[error("{0}")]
+    Call(#[from] CallError),
+    #[error("{0}")]
+    Platform(#[from] worker::Error),
+}
+
+impl From<AskError> for ApiError {
+    fn from(error: AskError) -> Self {
+        match error {
+            AskError::Silent => Self::unavailable("The rate limiter", error),
+            AskError::Call(error) => error.into(),
+            AskError::Platform(error) => error.into(),
+        }
+    }
+}
+
+/// Asks, within the deadline. An object that could not be reached is asked once more: the nonce keeps it from
+/// charging twice.
+async fn ask(app: &App, request: &Request, caller: &Caller, take: Take) -> Result<Reply, AskError> {
+    let objects = app.identities()?;
+    let asking = async {
+        #[cfg(feature = "faults")]
+        if let Some(ms) = request.headers().get("X-Fault-Hang-Ms")?.and_then(|ms| ms.parse().ok()) {
+            return Ok(objects.hang(&caller.identity, take, ms).await?);
+        }
+        #[cfg(not(feature = "faults"))]
+        let _unused = request;
+        match objects.take(&caller.identity, take.clone()).await {
+            Err(CallError::Unreachable(_)) => Ok(objects.take(&caller.identity, take).await?),
+            answered => Ok(answered?),
+        }
+    };
+    match select(pin!(asking), pin!(Delay::from(Duration::from_millis(DEADLINE_MS)))).await {
+        Either::Left((answered, _)) => answered,
+        Either::Right(_) => Err(AskError::Silent),
+    }
+}
+
+/// If the reply is a refusal: for how many milliseconds it holds, for ever if none.
+fn refusal_wait(reply: &Reply) -> Option<Option<u64>> {
+    match reply {
+        Reply::Banned(banned) => Some(banned.until.map(|until| until.saturating_sub(banned.now))),
+        Reply::Decided(decided) => {
+            let standing = decided.standings.get(decided.refused_by?)?;
+            Some(standing.fits_at.map(|at| at.saturating_sub(decided.now)))
+        }
+        _ => None,
+    }
+}
+
+/// The same answer as it would be given `age_ms` later, by the clock of the object.
+fn aged(reply: &Reply, age_ms: u64) -> Reply {
+    let mut reply = reply.clone();
+    match &mut reply {
+        Reply::Decided(decided) => decided.now += age_ms,
+        Reply::Banned(banned) => banned.now += age_ms,
+        _ => {}
+    }
+    reply
 }
 
 impl From<CallError> for ApiError {
@@ -35,83 +245,188 @@ impl From<CallError> for ApiError {
     }
 }
 
-impl Charge {
+impl Charged {
     /// The refusal, if it is one.
     pub fn refusal(&self) -> Option<ApiError> {
-        match self.decision {
-            Decision::Permit(_) => None,
-            Decision::Denial(Denial { limit, retry_at, .. }) => Some(ApiError::RateLimited {
-                limit,
-                window_seconds: self.policy.window_ms / 1000,
-                retry_after: retry_at.map(|at| self.now.retry_after_seconds(at)),
-            }),
+        let decided_by = match self.decider {
+            Decider::Object => "object",
+            Decider::FrontCache => "front-cache",
+        };
+        match &self.outcome {
+            Outcome::Uncounted => None,
+            Outcome::Banned(banned) => {
+                let wait =
+                    banned.until.map(|until| UnixMillis(banned.now).retry_after_seconds(UnixMillis(until)));
+                Some(ApiError::Banned { retry_after: wait })
+            }
+            Outcome::Decided(decided) => {
+                let index = decided.refused_by?;
+                let (policy, standing) = (self.policies.get(index)?, decided.standings.get(index)?);
+                let now = UnixMillis(decided.now);
+                Some(ApiError::RateLimited {
+                    policy: policy.name().to_owned(),
+                    limit: standing.limit.unwrap_or(u32::MAX),
+                    used: standing.used,
+                    window_seconds: policy.window().ms().div_ceil(1000),
+                    retry_after: standing.fits_at.map(|at| now.retry_after_seconds(UnixMillis(at))),
+                    decided_by,
+                })
+            }
         }
     }
 
-    /// The header fields of every counted answer: the `X-RateLimit` family as existing clients know it,
-    /// with the reset in milliseconds, and the `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers-11,
-    /// with whole seconds. An unlimited identity gets none.
+    /// The same charges once more.
+    #[cfg(feature = "faults")]
+    pub fn again(&self) -> Vec<wire::Charge> {
+        self.policies.iter().map(|policy| wire::Charge::new(policy, 1)).collect()
+    }
+
+    /// How things stand under each policy, for the caller's eyes.
+    pub fn standings(&self) -> Vec<Value> {
+        let Outcome::Decided(decided) = &self.outcome else { return Vec::new() };
+        let shown = self.policies.iter().zip(&decided.standings).map(|(policy, standing)| {
+            json!({
+                "policy": policy.name(),
+                "window": window_name(policy.window()),
+                "windowSeconds": policy.window().ms().div_ceil(1000),
+                "limit": standing.limit,
+                "used": standing.used,
+                "remaining": standing.remaining(),
+                "resetAt": standing.reset_at,
+                "shadow": policy.shadow(),
+            })
+        });
+        shown.collect()
+    }
+
+    /// The header fields of every counted answer: the `X-RateLimit` family as existing clients know it, with
+    /// the reset in milliseconds, and the `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers-11, with
+    /// whole seconds. The family tells of one policy: of the one that refuses, or else of the first. Policies
+    /// without a limit and those that only record are not told of.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
-        let (limit, remaining, reset_at) = match self.decision {
-            Decision::Permit(Permit { limit: Some(limit), remaining: Some(remaining), reset_at }) => {
-                (limit, remaining, reset_at)
-            }
-            Decision::Denial(Denial { limit, remaining, reset_at, .. }) => (limit, remaining, reset_at),
-            Decision::Permit(_) => return Vec::new(),
+        let Outcome::Decided(decided) = &self.outcome else { return Vec::new() };
+        let limited: Vec<(usize, &Policy, &Standing, u32, u32)> = self
+            .policies
+            .iter()
+            .zip(&decided.standings)
+            .enumerate()
+            .filter(|(_, (policy, _))| !policy.shadow())
+            .filter_map(|(n, (policy, standing))| {
+                Some((n, policy, standing, standing.limit?, standing.remaining()?))
+            })
+            .collect();
+        let told = limited.iter().find(|(n, ..)| Some(*n) == decided.refused_by).or(limited.first());
+        let Some((_, _, standing, limit, remaining)) = told else { return Vec::new() };
+        let (left, wait) = match self.fields {
+            RateLimitFields::Draft11 => ("r", "t"),
+            RateLimitFields::Next => ("a", "w"),
         };
-        let name = &self.policy.name;
-        let window_seconds = self.policy.window_ms.div_ceil(1000);
-        let reset_seconds = self.now.until(reset_at).div_ceil(1000);
+        let now = UnixMillis(decided.now);
+        let quotas = limited.iter().map(|(_, policy, _, limit, _)| {
+            format!("\"{}\";q={limit};w={}", policy.name(), policy.window().ms().div_ceil(1000))
+        });
+        let rest = limited.iter().map(|(_, policy, standing, _, remaining)| {
+            let seconds = now.until(UnixMillis(standing.reset_at)).div_ceil(1000);
+            format!("\"{}\";{left}={remaining};{wait}={seconds}", policy.name())
+        });
         vec![
             ("X-RateLimit-Limit", limit.to_string()),
             ("X-RateLimit-Remaining", remaining.to_string()),
-            ("X-RateLimit-Reset", reset_at.0.to_string()),
-            ("RateLimit-Policy", format!("\"{name}\";q={limit};w={window_seconds}")),
-            ("RateLimit", format!("\"{name}\";r={remaining};t={reset_seconds}")),
+            ("X-RateLimit-Reset", standing.reset_at.to_string()),
+            ("RateLimit-Policy", quotas.collect::<Vec<_>>().join(", ")),
+            ("RateLimit", rest.collect::<Vec<_>>().join(", ")),
         ]
+    }
+}
+
+fn window_name(window: Window) -> &'static str {
+    match window {
+        Window::Fixed { .. } => "fixed",
+        Window::Calendar { .. } => "calendar",
+        Window::Sliding { .. } => "sliding",
+        Window::Bucket { .. } => "bucket",
+        Window::Concurrency { .. } => "concurrency",
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use limits::{Policy, Quota};
+    use limits::Quota;
 
     use super::*;
 
-    const NOW: UnixMillis = UnixMillis(1_800_000_000_000);
+    const NOW: u64 = 1_800_000_000_000;
 
-    fn charge(decision: Decision) -> Charge {
-        Charge { policy: Policy::fixed("requests", Quota::units(10).unwrap(), 60_000), decision, now: NOW }
+    fn charged(standings: Vec<Standing>, refused_by: Option<usize>, decider: Decider) -> Charged {
+        let policy = |name: &str, units, ms| {
+            Policy::new(name, Quota::units(units).unwrap(), Window::Fixed { ms }).unwrap()
+        };
+        let outcome = Outcome::Decided(Decided { now: NOW, standings, refused_by });
+        let policies = vec![policy("requests", 10, 60_000), policy("daily", 100, 86_400_000)];
+        Charged { policies, outcome, decider, fields: RateLimitFields::Draft11 }
+    }
+
+    fn standing(limit: u32, used: u32, reset_ms: u64, fits_at: Option<u64>) -> Standing {
+        Standing { limit: Some(limit), used, reset_at: NOW + reset_ms, fits_at, never: false }
     }
 
     #[test]
-    fn a_permit_tells_what_is_left() {
-        let permit = Permit { limit: Some(10), remaining: Some(9), reset_at: NOW.plus(59_001) };
-        let charge = charge(Decision::Permit(permit));
-        assert!(charge.refusal().is_none());
+    fn a_permit_tells_what_is_left_under_all_policies() {
+        let standings = vec![standing(10, 1, 59_001, None), standing(100, 40, 5_000_000, None)];
+        let charged = charged(standings, None, Decider::Object);
+        assert!(charged.refusal().is_none());
         let expected = [
             ("X-RateLimit-Limit", "10"),
             ("X-RateLimit-Remaining", "9"),
             ("X-RateLimit-Reset", "1800000059001"),
-            ("RateLimit-Policy", "\"requests\";q=10;w=60"),
-            ("RateLimit", "\"requests\";r=9;t=60"),
+            ("RateLimit-Policy", "\"requests\";q=10;w=60, \"daily\";q=100;w=86400"),
+            ("RateLimit", "\"requests\";r=9;t=60, \"daily\";r=60;t=5000"),
         ];
-        assert_eq!(charge.headers(), expected.map(|(name, value)| (name, value.to_owned())));
+        assert_eq!(charged.headers(), expected.map(|(name, value)| (name, value.to_owned())));
+        let next = Charged { fields: RateLimitFields::Next, ..charged };
+        assert!(
+            next.headers()
+                .contains(&("RateLimit", "\"requests\";a=9;w=60, \"daily\";a=60;w=5000".to_owned()))
+        );
     }
 
     #[test]
-    fn a_denial_tells_when_to_come_back() {
-        let reset_at = NOW.plus(41_500);
-        let denial = Denial { limit: 10, remaining: 0, reset_at, retry_at: Some(reset_at) };
-        match charge(Decision::Denial(denial)).refusal() {
-            Some(ApiError::RateLimited { limit: 10, window_seconds: 60, retry_after: Some(42) }) => {}
+    fn a_refusal_tells_of_the_policy_that_refuses() {
+        let standings = vec![standing(10, 3, 1_000, None), standing(100, 100, 41_500, Some(NOW + 41_500))];
+        let charged = charged(standings, Some(1), Decider::FrontCache);
+        match charged.refusal() {
+            Some(ApiError::RateLimited {
+                policy,
+                limit: 100,
+                used: 100,
+                retry_after: Some(42),
+                decided_by,
+                ..
+            }) => {
+                assert_eq!((policy.as_str(), decided_by), ("daily", "front-cache"));
+            }
             other => panic!("unexpected: {other:?}"),
         }
+        assert!(charged.headers().contains(&("X-RateLimit-Limit", "100".to_owned())));
     }
 
     #[test]
     fn the_unlimited_hear_nothing_of_limits() {
-        let permit = Permit { limit: None, remaining: None, reset_at: NOW };
-        assert_eq!(charge(Decision::Permit(permit)).headers(), []);
+        let unlimited = Standing { limit: None, ..standing(1, 5, 0, None) };
+        assert_eq!(charged(vec![unlimited, unlimited], None, Decider::Object).headers(), []);
+        assert_eq!(Charged::nothing().headers(), []);
+    }
+
+    #[test]
+    fn a_remembered_refusal_counts_down() {
+        let decided = Decided {
+            now: NOW,
+            standings: vec![standing(10, 10, 9_000, Some(NOW + 9_000))],
+            refused_by: Some(0),
+        };
+        let reply = Reply::Decided(decided);
+        assert_eq!(refusal_wait(&reply), Some(Some(9_000)));
+        assert_eq!(refusal_wait(&aged(&reply, 1_500)), Some(Some(7_500)));
+        assert_eq!(refusal_wait(&Reply::Banned(wire::Banned { now: NOW, until: None })), Some(None));
     }
 }

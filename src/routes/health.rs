@@ -3,8 +3,9 @@
 use futures::join;
 use serde::Serialize;
 use serde_json::{Value, json};
-use worker::{Cache, Env, Request, Response, console_error, console_log};
+use worker::{Cache, Response, console_error, console_log};
 
+use crate::admission::Admitted;
 use crate::app::{App, iso_time, now};
 use crate::error::{ApiError, ApiResult};
 use crate::reply::Reply;
@@ -132,14 +133,14 @@ async fn examine(app: &App) -> Health {
 }
 
 /// `GET /health`: always 200; the body tells.
-pub async fn show_health(app: App, _request: Request) -> ApiResult {
+pub async fn show_health(app: App, _admitted: Admitted) -> ApiResult {
     let health = examine(&app).await;
     let cache = "public, max-age=30, stale-while-revalidate=10";
     Ok(Reply::json(&health.report)?.with_header("Cache-Control", cache))
 }
 
 /// `GET /health/db-smoke`: one real query to D1 and one to PostgreSQL. 503 if either fails.
-pub async fn show_db_smoke(app: App, _request: Request) -> ApiResult {
+pub async fn show_db_smoke(app: App, _admitted: Admitted) -> ApiResult {
     let (records, keys) = join!(probe_d1(&app), probe_postgres(&app));
     let (n_tables, facts) = match (records.found, keys.found) {
         (Ok(n_tables), Ok(facts)) => (n_tables, facts),
@@ -163,16 +164,11 @@ fn down(what: &'static str, cause: String) -> ApiError {
 }
 
 /// The scheduled look at the same parts, for the log.
-pub async fn log_health(env: Env) {
-    match App::new(env) {
-        Ok(app) => {
-            let health = examine(&app).await;
-            if health.overall == Status::Healthy {
-                console_log!("{}", json!({ "level": "info", "health": health.report }));
-            } else {
-                console_error!("{}", json!({ "level": "error", "health": health.report }));
-            }
-        }
-        Err(error) => console_error!("{}", json!({ "level": "error", "cause": error.to_string() })),
+pub async fn log_health(app: &App) {
+    let health = examine(app).await;
+    if health.overall == Status::Healthy {
+        console_log!("{}", json!({ "level": "info", "health": health.report }));
+    } else {
+        console_error!("{}", json!({ "level": "error", "health": health.report }));
     }
 }

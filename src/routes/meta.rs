@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use serde_json::json;
-use worker::Request;
 
+use crate::admission::Admitted;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::reply::Reply;
@@ -11,9 +11,10 @@ use crate::store::d1;
 
 /// `GET /api`: what can be asked. A browser is led to the documentation instead, unless it says
 /// `?format=json`.
-pub async fn show_index(app: App, request: Request) -> ApiResult {
-    let accept = request.headers().get("Accept")?.unwrap_or_default();
-    let wants_json = request.url()?.query_pairs().any(|(name, value)| name == "format" && value == "json");
+pub async fn show_index(app: App, admitted: Admitted) -> ApiResult {
+    let accept = admitted.request.headers().get("Accept")?.unwrap_or_default();
+    let wants_json =
+        admitted.request.url()?.query_pairs().any(|(name, value)| name == "format" && value == "json");
     if accept.contains("text/html") && !wants_json {
         return Ok(Reply::empty(302).with_header("Location", "/api-docs"));
     }
@@ -57,7 +58,7 @@ struct Version {
 }
 
 /// `GET /api/version`. 503 if D1 can't be asked; the configured version is told even then.
-pub async fn show_version(app: App, _request: Request) -> ApiResult {
+pub async fn show_version(app: App, _admitted: Admitted) -> ApiResult {
     let configured = app.config.version.clone();
     let latest = match app.d1() {
         Ok(database) => d1::load_latest_deployment(&database).await,
@@ -78,20 +79,20 @@ pub async fn show_version(app: App, _request: Request) -> ApiResult {
 }
 
 /// `GET /api/turnstile-config`.
-pub async fn show_turnstile_config(app: App, _request: Request) -> ApiResult {
+pub async fn show_turnstile_config(app: App, _admitted: Admitted) -> ApiResult {
     let config =
         json!({ "siteKey": app.config.turnstile_site_key, "enabled": app.config.has_turnstile_secret });
     Ok(Reply::json(&config)?.with_header("Cache-Control", "public, max-age=3600"))
 }
 
 /// `GET /api/clerk-config`. There even while Clerk is off: pages wait for it when they start.
-pub async fn show_clerk_config(app: App, _request: Request) -> ApiResult {
+pub async fn show_clerk_config(app: App, _admitted: Admitted) -> ApiResult {
     let config = json!({ "publishableKey": app.config.clerk_publishable_key });
     Ok(Reply::json(&config)?.with_header("Cache-Control", "public, max-age=3600"))
 }
 
 /// `GET /api/sentry-config`.
-pub async fn show_sentry_config(app: App, _request: Request) -> ApiResult {
+pub async fn show_sentry_config(app: App, _admitted: Admitted) -> ApiResult {
     let config = json!({
         "dsn": app.config.sentry_dsn,
         "release": app.config.sentry_release,

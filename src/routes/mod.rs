@@ -1,7 +1,9 @@
 //! The handlers, one file per resource.
 
+pub mod admin;
 pub mod compile;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod health;
 pub mod meta;
+pub mod rate_limit;

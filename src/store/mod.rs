@@ -1,4 +1,5 @@
 //! The databases: queries in, plain structs out. No other file has SQL of D1 or PostgreSQL.
 
+pub mod audit;
 pub mod d1;
 pub mod postgres;

@@ -71,6 +71,13 @@ impl Client {
         send(self.request(Method::POST, path).body(body)).await
     }
 
+    /// `POST` of a text to a server that may die over it.
+    pub async fn try_post(&self, path: &str, body: impl Into<reqwest::Body>) -> Option<Answer> {
+        let response = self.request(Method::POST, path).body(body).send().await.ok()?;
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        Some(Answer { status, headers, text: response.text().await.ok()? })
+    }
+
     /// `POST` of a JSON value.
     pub async fn post_json(&self, path: &str, body: &Value) -> Answer {
         send(self.request(Method::POST, path).json(body)).await

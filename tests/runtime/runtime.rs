@@ -78,7 +78,17 @@ impl Runtime {
 
     /// Kills everything at once, as a crash would, and serves again over the same state.
     pub fn crash_and_restart(&mut self) {
+        self.kill();
+        self.restart();
+    }
+
+    /// Kills everything at once, as a crash would.
+    pub fn kill(&mut self) {
         self.child.kill().and_then(|()| self.child.wait()).unwrap();
+    }
+
+    /// Serves again over the same state.
+    pub fn restart(&mut self) {
         (self.child, self.url) = serve(&self.options, &self.folder);
     }
 

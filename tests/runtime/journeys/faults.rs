@@ -1,16 +1,10 @@
 //! A panic ends one request and nothing else. The routes that panic exist in the test build alone.
 
-use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use journeys::{Client, Options, Runtime};
+use journeys::Client;
 
-use crate::{assert_served, plain};
-
-fn faulty() -> &'static str {
-    static FAULTY: OnceLock<Runtime> = OnceLock::new();
-    &FAULTY.get_or_init(|| Runtime::start(Options { with_faults: true, ..Options::default() })).url
-}
+use crate::{assert_served, faulty, plain};
 
 #[tokio::test]
 async fn a_panic_in_the_front_is_answered_and_counted() {

@@ -1,6 +1,7 @@
 //! Journeys: requests through the built Worker on the real runtime. One file per subject, one test per
 //! promise, a network of its own per test.
 
+mod admin;
 mod command;
 mod compile;
 mod faults;
@@ -8,6 +9,7 @@ mod limits;
 mod meta;
 mod outages;
 mod pages;
+mod policies;
 mod refusals;
 mod restart;
 mod sources;
@@ -35,6 +37,12 @@ fn open() -> &'static str {
         ("SENTRY_DSN", "https://fake@sentry.invalid/1"),
     ];
     &OPEN.get_or_init(|| Runtime::start(Options { vars, with_faults: false })).url
+}
+
+/// A Worker with the routes that break on purpose.
+fn faulty() -> &'static str {
+    static FAULTY: OnceLock<Runtime> = OnceLock::new();
+    &FAULTY.get_or_init(|| Runtime::start(Options { with_faults: true, ..Options::default() })).url
 }
 
 /// A compile request with one source and its text.

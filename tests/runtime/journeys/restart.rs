@@ -3,7 +3,8 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use journeys::{Client, Options, Runtime};
+use futures::StreamExt;
+use journeys::{Answer, Client, Options, Runtime, fresh_address};
 use rusqlite::{Connection, OpenFlags};
 
 /// Killed with the signal that can't be caught, right after six admitted requests: four are left.
@@ -27,6 +28,74 @@ async fn a_crash_forgets_no_admitted_request() {
         statuses.push(answer.status);
     }
     assert_eq!(statuses, [[400; 4].as_slice(), [429; 6].as_slice()].concat());
+}
+
+/// Limit of the journey below, and so what one crash may cost an identity: an eighth, less one.
+const LIMIT: usize = 80;
+const LEASE: usize = LIMIT / 8;
+/// Requests sent at a time.
+const UNDER_WAY: usize = 40;
+
+/// What one identity was answered in one window.
+#[derive(Default)]
+struct Tally {
+    admitted: usize,
+    refused: usize,
+    /// Requests whose answer the crash took with it. They may have been counted.
+    lost: usize,
+}
+
+/// 10,000 requests of 100 identities, with three crashes among them: nobody gets more than the limit, and
+/// nobody loses more than a lease to each crash.
+#[tokio::test]
+async fn no_crash_grants_or_takes_more_than_it_may() {
+    let policies = r#"{"requests":{"quota":{"anonymous":80},"seconds":600}}"#;
+    let options = Options { vars: vec![("RATE_LIMIT_POLICIES", policies)], with_faults: false };
+    let mut runtime = Runtime::start(options);
+    let addresses: Vec<String> = (0..100).map(|_| fresh_address()).collect();
+    let mut tallies: Vec<Tally> = addresses.iter().map(|_| Tally::default()).collect();
+    let mut requests = (0..10_000).map(|n| n % addresses.len());
+
+    for n_until_crash in [1_371, 2_222, 3_407, usize::MAX] {
+        let clients: Vec<Client> =
+            addresses.iter().map(|address| Client::at(&runtime.url, address)).collect();
+        let mut answers = futures::stream::iter(requests.by_ref().take(n_until_crash))
+            .map(|who| {
+                let client = &clients[who];
+                async move { (who, client.try_post("/api/compile", "{}").await) }
+            })
+            .buffer_unordered(UNDER_WAY);
+        let mut n_answers = 0;
+        while let Some((who, answer)) = answers.next().await {
+            note(&mut tallies[who], answer);
+            n_answers += 1;
+            // All are sent, and the last ones are under way.
+            if n_answers + UNDER_WAY == n_until_crash {
+                runtime.kill();
+            }
+        }
+        drop(answers);
+        if n_until_crash < usize::MAX {
+            runtime.restart();
+        }
+    }
+    for (address, tally) in addresses.iter().zip(&tallies) {
+        let Tally { admitted, refused, lost } = *tally;
+        assert!(admitted <= LIMIT, "{address}: {admitted} of {LIMIT}");
+        assert!(admitted + lost + 3 * (LEASE - 1) >= LIMIT, "{address}: {admitted} admitted, {lost} lost");
+        assert!(refused > 0, "{address} was never refused");
+    }
+}
+
+fn note(tally: &mut Tally, answer: Option<Answer>) {
+    match answer.map(|answer| answer.status) {
+        Some(400) => tally.admitted += 1,
+        Some(429) => tally.refused += 1,
+        None => tally.lost += 1,
+        // The object was gone before it could answer.
+        Some(500 | 503) => tally.lost += 1,
+        Some(other) => panic!("status {other}"),
+    }
 }
 
 /// The alarm comes when the window is over and leaves nothing behind.

@@ -7,10 +7,12 @@
 //! alarms: an identity of ours costs one when its window has ended and it is forgotten.
 
 use std::net::Ipv4Addr;
+use std::path::Path;
+use std::thread;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::load::{CONNECTIONS, Connection, Load, get, load};
@@ -28,10 +30,16 @@ const WARMING: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(2);
 /// The shortest window of any server.
 const WINDOW: Duration = Duration::from_secs(60);
-/// Identities of the case that admits all. Each stays far below 600 requests in 60 seconds.
+/// Identities of the cases with many.
 const IDENTITIES: u32 = 1000;
 /// Requests of the first pass: one for each identity, and more than the quota of a single one.
 const LEAD_IN: usize = 1000;
+/// A quota that nobody spends here.
+const ROOMY: &str = r#"{"reads":{"quota":1000000000}}"#;
+/// Opens the admin API of the measured Worker, which listens on the loopback interface alone.
+const KEY: &str = "fake-benchmark-admin-key";
+/// Target of the storage writes per admit.
+const MAX_WRITES_PER_ADMIT: f64 = 0.15;
 /// A small read, counted under the policy `reads`: 600 requests in 60 seconds.
 const PATH: &str = "/api/turnstile-config";
 
@@ -106,23 +114,18 @@ pub fn run() -> Result<()> {
     install_npm_packages()?;
     let build = build_release()?;
     let ours = || Worker::ours("limits-ours", &build);
-    let (hop, limiter) = (Some("Hop"), Some("Limiter"));
+    let roomy = || ours().with_var("RATE_LIMIT_POLICIES", ROOMY);
+    let hop = || Worker::yardstick("object_hop", Some("Hop"));
+    let limiter = || Worker::yardstick("writing_limiter", Some("Limiter"));
     let mut cases = [
-        Case::new("admitted, 1,000 identities", ours(), IDENTITIES, 200),
-        Case::new(
-            "JavaScript: object hop, stores nothing",
-            Worker::yardstick("object_hop", hop),
-            IDENTITIES,
-            200,
-        ),
-        Case::new(
-            "JavaScript: limiter, writes each count",
-            Worker::yardstick("writing_limiter", limiter),
-            IDENTITIES,
-            200,
-        ),
+        Case::new("admitted, 1,000 identities", roomy(), IDENTITIES, 200),
+        Case::new("admitted, one identity", roomy(), 1, 200),
         Case::new("refused, one identity", ours(), 1, 429),
-        Case::new("JavaScript: empty handler", Worker::yardstick("empty", None), 1, 200),
+        Case::new("JavaScript object hop, 1,000 identities", hop(), IDENTITIES, 200),
+        Case::new("JavaScript object hop, one identity", hop(), 1, 200),
+        Case::new("JavaScript limiter, 1,000 identities", limiter(), IDENTITIES, 200),
+        Case::new("JavaScript limiter, one identity", limiter(), 1, 200),
+        Case::new("JavaScript empty handler", Worker::yardstick("empty", None), 1, 200),
     ];
     for round in 1..=ROUNDS {
         step(format!("round {round} of {ROUNDS}"));
@@ -131,21 +134,71 @@ pub fn run() -> Result<()> {
         }
     }
 
-    let [admitted, hop, limiter, refused, empty] = &cases;
+    let writes_per_admit = count_writes(&build)?;
+    let [many, one, refused, hop_many, hop_one, limiter_many, limiter_one, empty] = &cases;
     let ratios = [
-        Ratio::new("admitted / object hop", admitted.speed() / hop.speed(), 0.8),
-        Ratio::new("admitted / writing limiter", admitted.speed() / limiter.speed(), 2.5),
+        Ratio::new("admitted / object hop, 1,000 identities", many.speed() / hop_many.speed(), 0.8),
+        Ratio::new("admitted / object hop, one identity", one.speed() / hop_one.speed(), 0.8),
+        Ratio::new("admitted / writing limiter, 1,000 identities", many.speed() / limiter_many.speed(), 2.5),
+        Ratio::new("admitted / writing limiter, one identity", one.speed() / limiter_one.speed(), 2.5),
         Ratio::new("refused / empty handler", refused.speed() / empty.speed(), 0.6),
     ];
     print(&cases);
     print_ratios(&ratios);
+    println!(
+        "storage writes per admit at limit 300: {writes_per_admit:.3} (target <= {MAX_WRITES_PER_ADMIT})"
+    );
     let medians: Vec<_> =
         cases.iter().map(|case| json!({ "name": case.name, "requests_per_second": case.speed() })).collect();
     let result = json!({
         "seconds": MEASURED.as_secs(), "connections": CONNECTIONS,
-        "cases": cases, "medians": medians, "ratios": ratios,
+        "cases": cases, "medians": medians, "ratios": ratios, "writes_per_admit": writes_per_admit,
     });
     write_result("limits", result)
+}
+
+/// Spends a quota of 300 for many identities and one request more, and asks the Worker what it wrote.
+fn count_writes(build: &Path) -> Result<f64> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Cost {
+        admits: u64,
+        writes: u64,
+        denials: u64,
+    }
+
+    const LIMIT: usize = 300;
+    const BUSY: u32 = 50;
+    step("counting storage writes");
+    let vars = [("RATE_LIMIT_POLICIES", r#"{"reads":{"quota":300}}"#), ("ADMIN_KEY", KEY)];
+    let worker = vars
+        .into_iter()
+        .fold(Worker::ours("limits-writes", build), |worker, (name, value)| worker.with_var(name, value));
+    let server = worker.serve()?;
+    let mut connection = Connection::open(server.port)?;
+    let first = u32::from(Ipv4Addr::new(198, 18, 0, 0));
+    for address in first..first + BUSY {
+        let request = get(PATH, address.into());
+        for n in 0..=LIMIT {
+            connection.exchange(&request)?.expect(if n < LIMIT { 200 } else { 429 })?;
+        }
+    }
+    // Reports leave at most once a second.
+    thread::sleep(Duration::from_millis(2_500));
+    let ask = format!(
+        "GET /admin/limits/cost HTTP/1.1\r\nHost: localhost\r\nCF-Connecting-IP: 192.0.2.1\r\nX-Admin-Key: {KEY}\r\n\r\n"
+    );
+    let answer = connection.exchange(ask.as_bytes())?;
+    answer.expect(200)?;
+    let cost: Cost = serde_json::from_slice(&answer.body)?;
+    let expected = (u64::from(BUSY) * LIMIT as u64, u64::from(BUSY));
+    ensure!(
+        (cost.admits, cost.denials) == expected,
+        "{} admits and {} denials were counted",
+        cost.admits,
+        cost.denials
+    );
+    Ok(cost.writes as f64 / cost.admits as f64)
 }
 
 fn print(cases: &[Case]) {

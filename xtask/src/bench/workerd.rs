@@ -25,8 +25,8 @@ pub struct Worker {
     pub name: &'static str,
     /// Name of each module, and its file. The first one is the door.
     pub modules: Vec<(&'static str, PathBuf)>,
-    /// A Durable Object class and the binding to it.
-    pub object: Option<(&'static str, &'static str)>,
+    /// Durable Object classes and the bindings to them.
+    pub objects: Vec<(&'static str, &'static str)>,
     /// Variables.
     pub vars: Vec<(&'static str, &'static str)>,
 }
@@ -37,16 +37,22 @@ impl Worker {
         Self {
             name,
             modules: ["index.js", "index_bg.wasm"].map(|module| (module, folder.join(module))).into(),
-            object: Some(("Identity", "IDENTITY")),
+            objects: vec![("Identity", "IDENTITY"), ("LiveRegistry", "LIVE_REGISTRY")],
             vars: vec![("ENVIRONMENT", "development"), ("MAX_REQUEST_BODY_MB", "100")],
         }
+    }
+
+    /// The same with one more variable.
+    pub fn with_var(mut self, name: &'static str, value: &'static str) -> Self {
+        self.vars.push((name, value));
+        self
     }
 
     /// A few lines of JavaScript in `tests/bench/`; its object, if any, is bound as `OBJECT`.
     pub fn yardstick(name: &'static str, class: Option<&'static str>) -> Self {
         let file = root().join("tests/bench").join(name).with_extension("js");
-        let object = class.map(|class| (class, "OBJECT"));
-        Self { name, modules: vec![("index.js", file)], object, vars: Vec::new() }
+        let objects = class.map(|class| (class, "OBJECT")).into_iter().collect();
+        Self { name, modules: vec![("index.js", file)], objects, vars: Vec::new() }
     }
 
     /// Starts it with empty storage, on a free port of the loopback interface.
@@ -82,10 +88,10 @@ impl Worker {
         }
         let mut bindings = String::new();
         for (name, value) in &self.vars {
-            write!(bindings, "(name = \"{name}\", text = \"{value}\"), ")?;
+            write!(bindings, "(name = \"{name}\", text = {value:?}), ")?;
         }
         let mut namespaces = String::new();
-        if let Some((class, binding)) = self.object {
+        for (class, binding) in &self.objects {
             write!(bindings, "(name = \"{binding}\", durableObjectNamespace = \"{class}\"), ")?;
             write!(namespaces, "(className = \"{class}\", uniqueKey = \"{class}\", enableSql = true), ")?;
         }

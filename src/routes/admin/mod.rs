@@ -1,0 +1,3 @@
+//! What the people who run the service see and do. Behind the guard of `admission::guard`.
+
+pub mod limits;
