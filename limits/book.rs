@@ -1,323 +1,377 @@
-//! What one live instance knows of one identity: it decides, and says what to store.
+//! Durable leases: deciding from memory, and writing ahead.
 
-use crate::decision::in_the_way;
-use crate::ledger::{Hold, Taken};
-use crate::{Charge, Decision, Effect, Ledger, Policy, Quota, Standing, UnixMillis, Window};
-use crate::{bucket, count, holds};
+use std::collections::BTreeMap;
 
-/// An instance that was not asked for so long writes down what was really taken, before it may be
-/// evicted: Cloudflare evicts an idle object after some 10 seconds.
-/// <https://developers.cloudflare.com/durable-objects/concepts/durable-object-lifecycle/>
+use crate::{Charge, Decision, Ledger, Policy, Retry, Standing, UnixMillis};
+
+/// The most units an instance reserves at once, and so the most that a crash can lose, plus one.
+pub const MAX_LEASE_UNITS: u32 = 64;
+
+/// After so many milliseconds without a permit, units that are reserved and not taken are given back.
 pub const IDLE_MS: u64 = 5_000;
-/// Units reserved ahead at most: what a crash may cost, less one.
-const MAX_STEP: u32 = 64;
 
-/// What an instance knows of one policy.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Memory {
-    /// Fixed and calendar windows.
-    Count(count::Lease),
-    /// Buckets.
-    Bucket(bucket::Lease),
-    /// Sliding windows and concurrency: what was stored when it was last read. Good for refusals alone,
-    /// because the truth can only have grown since; every admission reads anew.
-    Holds(Vec<Hold>),
-}
-
-/// What one policy makes of a charge.
-pub struct Plan {
-    /// How things stand if nothing is taken.
-    pub standing: Standing,
-    /// What was learnt on the way; none if nothing.
-    pub learnt: Option<Memory>,
-    /// What comes of taking the units; none if they do not fit or are none.
-    pub taking: Option<Taking>,
-}
-
-/// What comes of taking units.
-pub struct Taking {
-    /// How things stand then.
-    pub standing: Standing,
-    /// What the instance knows then.
-    pub memory: Memory,
-    /// What must be stored first; none if the units were reserved already.
-    pub ledger: Option<Ledger>,
-}
-
-#[derive(Debug)]
-struct Account {
-    policy: String,
-    memory: Memory,
-    /// When units were last taken.
-    taken_at: UnixMillis,
-}
-
-/// What one live instance knows of one identity. A new one knows nothing and finds all in storage.
+/// A ledger outlives its window by so many milliseconds.
 ///
-/// `read` loads the stored ledger of a policy, by its name. It is called when memory can't decide, at most
-/// once per charge. Between that and the storing of the effects nobody else may write.
-#[derive(Debug, Default)]
+/// The clocks of two instances may disagree, and a clock may go back, by so much in all without a
+/// window of the past being opened anew.
+pub const KEEP_MS: u64 = 60_000;
+
+/// What the shell has to do, in this order, before it answers.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Effect {
+    /// Call [`Book::wake`] at this instant, instead of at any asked for before.
+    WakeAt(UnixMillis),
+    /// Store the ledger of a policy in place of the one before.
+    Save {
+        /// The policy's name.
+        policy: String,
+        /// Its ledger.
+        ledger: Ledger,
+    },
+    /// Delete the ledger of the policy with this name.
+    Delete(String),
+    /// No ledger is left and no waking is pending: all storage of this crate may be deleted.
+    Forget,
+}
+
+/// A decision and what has to be stored for it. Refusals and peeks have no effects.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome<'a> {
+    /// The answer, to be sent after the effects were carried out.
+    pub decision: Decision<'a>,
+    /// Empty for most permits.
+    pub effects: Vec<Effect>,
+}
+
+/// What one instance of an identity's object keeps in memory. A new instance begins with an empty one.
+///
+/// `read` always stands for a fresh look at the stored ledger of the policy with that name. Carrying
+/// out the effects belongs to the same synchronous step: nobody else may read or write in between. If
+/// an effect fails, throw the book away and begin with an empty one, as after a crash.
+#[derive(Debug, Clone, Default)]
 pub struct Book {
-    accounts: Vec<Account>,
-    /// The wish that was last uttered and not yet fulfilled.
+    /// By name of the policy.
+    leases: BTreeMap<String, Lease>,
+    /// The last permit that took something.
+    taken_at: Option<UnixMillis>,
+    /// The waking this instance last asked for.
     wake_at: Option<UnixMillis>,
 }
 
+/// Units that this instance has reserved.
+#[derive(Debug, Clone)]
+struct Lease {
+    /// As last read or written by this instance.
+    ledger: Ledger,
+    /// Grains below the mark that are this instance's own and not taken.
+    left: u64,
+    /// Units to which the last refill topped it up.
+    step: u32,
+}
+
+/// The charges, where the first of each policy carries the cost of all, and the others cost nothing.
+fn merged<'a>(charges: &[Charge<'a>]) -> impl Iterator<Item = Charge<'a>> {
+    charges.iter().enumerate().map(|(index, charge)| {
+        let same = |other: &&Charge| other.policy.name() == charge.policy.name();
+        let cost = match charges.iter().take(index).any(|other| same(&other)) {
+            true => 0,
+            false => charges.iter().filter(same).fold(0, |sum: u32, other| sum.saturating_add(other.cost)),
+        };
+        Charge { cost, ..*charge }
+    })
+}
+
+/// A charge with what is known about its policy.
+struct Plan<'a> {
+    charge: Charge<'a>,
+    lease: Lease,
+    retry: Retry,
+}
+
 impl Book {
-    /// Decides whether all `charges` fit at `now`, and takes their units if so. `holder` is who may
-    /// release units of concurrency limits.
+    /// Takes all charges or none.
     ///
-    /// A refusal and a peek have no effects.
+    /// `read` is called only for what memory can't decide: a window that is new to this instance, a
+    /// reservation that is used up, and windows that are logs. A policy named by several charges is
+    /// charged once, with the sum.
     ///
     /// # Errors
-    /// What `read` fails with. Nothing was taken then.
-    pub fn decide<E>(
+    /// The first error of `read`; nothing has changed then.
+    pub fn decide<'a, E>(
         &mut self,
-        charges: &[Charge<'_>],
-        holder: &str,
+        charges: &[Charge<'a>],
         now: UnixMillis,
         mut read: impl FnMut(&str) -> Result<Option<Ledger>, E>,
-    ) -> Result<(Decision, Vec<Effect>), E> {
-        let mut takings = Vec::with_capacity(charges.len());
-        let mut standings = Vec::with_capacity(charges.len());
-        for Charge { policy, cost } in charges {
-            let plan = plan(self.memory(policy.name()), policy, *cost, holder, now, || read(policy.name()))?;
-            standings.push(plan.standing);
-            takings.push(plan.taking);
-            if let Some(learnt) = plan.learnt {
-                self.remember(policy.name(), learnt, None);
-            }
+    ) -> Result<Outcome<'a>, E> {
+        // If one policy refuses from memory, nothing will be taken, so the others need no refill either.
+        let is_refused = merged(charges).any(|charge| {
+            !charge.policy.is_shadow()
+                && self
+                    .recall(charge.policy, now)
+                    .is_some_and(|lease| lease.retry(&charge, now) != Retry::Now)
+        });
+
+        let mut plans = Vec::with_capacity(charges.len());
+        for charge in merged(charges) {
+            let known =
+                self.recall(charge.policy, now).filter(|lease| is_refused || lease.suffices(&charge, now));
+            let lease = match known {
+                Some(lease) => lease,
+                None => self.look_up(charge.policy, now, &mut read)?,
+            };
+            let retry = lease.retry(&charge, now);
+            plans.push(Plan { charge, lease, retry });
         }
-        let refused_by = in_the_way(charges, &standings);
-        let mut effects = Vec::new();
-        if refused_by.is_none() {
-            for ((charge, standing), taking) in charges.iter().zip(&mut standings).zip(takings) {
-                let Some(taking) = taking else { continue };
-                *standing = taking.standing;
-                if let Some(ledger) = taking.ledger {
-                    effects.push(Effect::Save { policy: charge.policy.name().to_owned(), ledger });
-                }
-                self.remember(charge.policy.name(), taking.memory, Some(now));
-            }
-            effects.extend(self.wish(now));
-        }
-        Ok((Decision { standings, refused_by }, effects))
+
+        let enforced = plans.iter().filter(|plan| !plan.charge.policy.is_shadow());
+        let denial = enforced
+            .filter(|plan| plan.retry != Retry::Now)
+            .max_by_key(|plan| plan.retry)
+            .map(|plan| plan.lease.standing(&plan.charge, plan.retry, now));
+        let effects = if denial.is_none() { self.take(&mut plans, now) } else { Vec::new() };
+        let standings = plans.iter().map(|plan| plan.lease.standing(&plan.charge, plan.retry, now)).collect();
+        Ok(Outcome { decision: Decision { standings, denial }, effects })
     }
 
-    /// Gives units back that were taken under `policy` in the window that ends at `reset_at`. Those of a
-    /// window that is over are gone anyway.
+    /// Gives back units of a window that is still open, named by [`Standing::reset_at`] of the permit
+    /// that took them; of a window that is over, nothing. `policy` is the one that was charged.
+    ///
+    /// A bucket regains only what has not drained meanwhile, to within a millisecond of draining, and
+    /// nothing if its rate has changed. What is held in a `Concurrency` window is released instead.
     ///
     /// # Errors
-    /// What `read` fails with.
+    /// The error of `read`; nothing has changed then.
     pub fn refund<E>(
         &mut self,
         policy: &Policy,
         units: u32,
         reset_at: UnixMillis,
         now: UnixMillis,
-        read: impl FnOnce() -> Result<Option<Ledger>, E>,
+        mut read: impl FnMut(&str) -> Result<Option<Ledger>, E>,
     ) -> Result<Vec<Effect>, E> {
-        let account = self.accounts.iter_mut().find(|account| account.policy == policy.name());
-        match account.map(|account| &mut account.memory) {
-            Some(Memory::Count(lease)) => {
-                lease.give_back(units, reset_at, now);
-                return Ok(Vec::new());
-            }
-            Some(Memory::Bucket(lease)) => {
-                lease.give_back(policy, units, now);
-                return Ok(Vec::new());
-            }
-            Some(Memory::Holds(_)) | None => {}
-        }
-        let Some(mut ledger) = read()? else { return Ok(Vec::new()) };
-        let changed = match &mut ledger.taken {
-            Taken::Count { ends_at, units: used } if *ends_at == reset_at && now < *ends_at => {
-                *used = used.saturating_sub(units);
-                true
-            }
-            Taken::Bucket { full_at_us } => {
-                *full_at_us = bucket::given_back(policy, units, *full_at_us);
-                true
-            }
-            Taken::Holds(holds) if matches!(policy.window(), Window::Sliding { .. }) => {
-                holds::give_back(holds, units);
-                true
-            }
-            Taken::Count { .. } | Taken::Holds(_) => false,
-        };
-        Ok(if changed { self.rewrite(policy.name(), ledger) } else { Vec::new() })
+        let mut lease = self.look_up(policy, now, &mut read)?;
+        let used = lease.used(now);
+        Ok(match lease.ledger.refund(units, reset_at, policy, used, now) {
+            true => vec![self.keep(policy.name(), lease)],
+            false => Vec::new(),
+        })
     }
 
-    /// Releases what `holder` holds under a concurrency limit; nothing if it holds nothing.
+    /// Ends what a holder holds of a `Concurrency` policy. Doing so twice is harmless.
     ///
     /// # Errors
-    /// What `read` fails with.
+    /// The error of `read`; nothing has changed then.
     pub fn release<E>(
         &mut self,
-        policy: &str,
+        policy: &Policy,
         holder: &str,
-        read: impl FnOnce() -> Result<Option<Ledger>, E>,
+        now: UnixMillis,
+        mut read: impl FnMut(&str) -> Result<Option<Ledger>, E>,
     ) -> Result<Vec<Effect>, E> {
-        let Some(mut ledger) = read()? else { return Ok(Vec::new()) };
-        let Taken::Holds(holds) = &mut ledger.taken else { return Ok(Vec::new()) };
-        let before = holds.len();
-        holds.retain(|hold| hold.holder.is_empty() || hold.holder != holder);
-        Ok(if holds.len() == before { Vec::new() } else { self.rewrite(policy, ledger) })
+        let mut lease = self.look_up(policy, now, &mut read)?;
+        Ok(match lease.ledger.release(holder) {
+            true => vec![self.keep(policy.name(), lease)],
+            false => Vec::new(),
+        })
     }
 
-    /// Forgets what was taken under a policy: the next request finds everything free.
-    pub fn reset(&mut self, policy: &str) -> Effect {
-        self.forget(policy);
-        Effect::Delete { policy: policy.to_owned() }
+    /// Returns all units of these policies, given with their stored ledgers.
+    ///
+    /// Another live instance learns of it with its next refill, or when its window ends.
+    pub fn reset(&mut self, stored: Vec<(String, Ledger)>, now: UnixMillis) -> Vec<Effect> {
+        let clear = |(policy, ledger): (String, Ledger)| {
+            self.leases.remove(&policy);
+            Effect::Save { policy, ledger: ledger.cleared(now) }
+        };
+        stored.into_iter().map(clear).collect()
     }
 
-    /// What to do when the instant of [`Effect::WakeAt`] has come, or any other: called too early, too late
-    /// or twice it does what is right then. `stored` is everything that is stored. If nothing is left
-    /// afterwards, no further wish is uttered. Also returns how many units were reserved and not used.
-    pub fn wake(&mut self, stored: Vec<(String, Ledger)>, now: UnixMillis) -> (Vec<Effect>, u64) {
+    /// Cleans up when the waking that was asked for happens; early, late or twice does no harm.
+    ///
+    /// `stored` is everything that is stored: ledgers that are over are deleted, and an idle instance
+    /// gives back what it reserved and has not taken.
+    pub fn wake(&mut self, stored: Vec<(String, Ledger)>, now: UnixMillis) -> Vec<Effect> {
+        self.leases.retain(|name, _| stored.iter().any(|(other, _)| other == name));
+        let idle_at = self.taken_at.map_or(now, |at| at.plus(IDLE_MS));
         let mut effects = Vec::new();
-        let mut unused = 0;
         let mut next: Option<UnixMillis> = None;
         for (policy, ledger) in stored {
-            let account = self.accounts.iter_mut().find(|account| account.policy == policy);
-            let mut over_at = ledger.over_at();
-            let mut look_at = over_at;
-            if let Some(account) = account
-                && let Some((n_unused, settled)) = account.memory.unspent(ledger.serial, now)
-            {
-                let idle_at = account.taken_at.plus(IDLE_MS);
-                if over_at <= now || idle_at <= now {
-                    unused += n_unused;
-                    over_at = settled.over_at();
-                    look_at = over_at;
-                    if now < over_at {
-                        account.memory.settle(&settled);
-                        effects.push(Effect::Save { policy: policy.clone(), ledger: settled });
-                    }
-                } else {
-                    look_at = idle_at.min(over_at);
+            let mut due = ledger.ends_at().plus(KEEP_MS);
+            if due <= now {
+                self.leases.remove(&policy);
+                effects.push(Effect::Delete(policy));
+                continue;
+            }
+            if let Some(lease) = self.leases.get_mut(&policy) {
+                let unspent = lease.unspent(now);
+                if lease.ledger != ledger {
+                    self.leases.remove(&policy);
+                } else if unspent > 0 && now < idle_at {
+                    due = due.min(idle_at);
+                } else if unspent > 0 {
+                    lease.ledger.give_back(unspent, now);
+                    lease.left = 0;
+                    due = lease.ledger.ends_at().plus(KEEP_MS).max(now.plus(1));
+                    effects.push(Effect::Save { policy, ledger: lease.ledger.clone() });
                 }
             }
-            if over_at <= now {
-                self.forget(&policy);
-                effects.push(Effect::Delete { policy });
-            } else {
-                next = Some(next.map_or(look_at, |next| next.min(look_at)));
-            }
+            next = Some(next.map_or(due, |next| next.min(due)));
         }
         self.wake_at = next;
-        effects.extend(next.map(Effect::WakeAt));
-        (effects, unused)
-    }
-
-    fn memory(&self, policy: &str) -> Option<&Memory> {
-        self.accounts.iter().find(|account| account.policy == policy).map(|account| &account.memory)
-    }
-
-    fn remember(&mut self, policy: &str, memory: Memory, taken_at: Option<UnixMillis>) {
-        match self.accounts.iter_mut().find(|account| account.policy == policy) {
-            Some(account) => {
-                account.memory = memory;
-                account.taken_at = taken_at.unwrap_or(account.taken_at);
-            }
-            None => {
-                let taken_at = taken_at.unwrap_or(UnixMillis(0));
-                self.accounts.push(Account { policy: policy.to_owned(), memory, taken_at });
-            }
+        match next {
+            Some(next) => effects.insert(0, Effect::WakeAt(next)),
+            None => effects.push(Effect::Forget),
         }
+        effects
     }
 
-    fn forget(&mut self, policy: &str) {
-        self.accounts.retain(|account| account.policy != policy);
+    /// What memory knows about a policy, if its window is still open.
+    fn recall(&self, policy: &Policy, now: UnixMillis) -> Option<Lease> {
+        let lease = self.leases.get(policy.name()).filter(|lease| lease.ledger.is_open(policy, now))?;
+        Some(Lease { left: lease.unspent(now), ..lease.clone() })
     }
 
-    /// Stores a changed ledger and forgets what was known: the next decision reads it.
-    fn rewrite(&mut self, policy: &str, ledger: Ledger) -> Vec<Effect> {
-        self.forget(policy);
-        let ledger = Ledger { serial: ledger.serial + 1, ..ledger };
-        vec![Effect::Save { policy: policy.to_owned(), ledger }]
-    }
-
-    /// The wish to be woken, if the last one is not early enough. One is enough for all policies.
-    fn wish(&mut self, now: UnixMillis) -> Option<Effect> {
-        let taken_now = self.accounts.iter().filter(|account| account.taken_at == now);
-        let earliest = taken_now.map(|account| account.memory.look_at(now)).min()?;
-        let pending = self.wake_at.filter(|wake_at| now <= *wake_at);
-        if pending.is_some_and(|wake_at| wake_at <= earliest) {
-            return None;
-        }
-        self.wake_at = Some(earliest);
-        Some(Effect::WakeAt(earliest))
-    }
-}
-
-impl Memory {
-    /// When to look again, seen from `now`, at which units were taken.
-    fn look_at(&self, now: UnixMillis) -> UnixMillis {
-        let (over_at, has_unspent) = match self {
-            Self::Count(lease) => (lease.ends_at(), lease.unspent() > 0),
-            Self::Bucket(lease) => (lease.over_at(), lease.unspent_us(now) > 0),
-            Self::Holds(holds) => (holds.last().map_or(now, |hold| hold.until), false),
+    /// What storage says about a policy.
+    fn look_up<E>(
+        &mut self,
+        policy: &Policy,
+        now: UnixMillis,
+        read: &mut impl FnMut(&str) -> Result<Option<Ledger>, E>,
+    ) -> Result<Lease, E> {
+        let stored = read(policy.name())?;
+        let Some(ledger) = stored.filter(|ledger| ledger.is_open(policy, now)) else {
+            return Ok(Lease { ledger: Ledger::open(None, policy, now), left: 0, step: 0 });
         };
-        if has_unspent { over_at.min(now.plus(IDLE_MS)) } else { over_at }
+        // A reservation counts on only if the stored mark is still the one that was written for it.
+        // Otherwise another instance went beyond, and what is left of ours is forfeited.
+        let lease = match self.recall(policy, now).filter(|mine| mine.ledger == ledger) {
+            Some(mine) => mine,
+            None => Lease { ledger: Ledger::open(Some(ledger), policy, now), left: 0, step: 0 },
+        };
+        // What was read is remembered, so that a flood of refused requests reads it once.
+        if !lease.ledger.is_log() {
+            self.leases.insert(policy.name().to_owned(), lease.clone());
+        }
+        Ok(lease)
     }
 
-    /// If this instance wrote the ledger with this `serial` and has not used all of it: how many units it
-    /// has not, and the ledger that says so.
-    fn unspent(&self, serial: u64, now: UnixMillis) -> Option<(u64, Ledger)> {
-        match self {
-            Self::Count(lease) => lease.settled(serial),
-            Self::Bucket(lease) => lease.settled(serial, now),
-            Self::Holds(_) => None,
+    /// Takes what fits of each charge, and says what to store.
+    fn take(&mut self, plans: &mut [Plan], now: UnixMillis) -> Vec<Effect> {
+        let mut saves = Vec::new();
+        let mut ends_at: Option<UnixMillis> = None;
+        for Plan { charge, lease, retry } in plans {
+            if charge.cost == 0 || *retry != Retry::Now {
+                continue;
+            }
+            self.taken_at = Some(now);
+            let name = charge.policy.name();
+            if lease.take(charge, now) {
+                let end = lease.ledger.ends_at();
+                ends_at = Some(ends_at.map_or(end, |earlier| earlier.min(end)));
+                saves.push(self.keep(name, lease.clone()));
+            } else if let Some(known) = self.leases.get_mut(name) {
+                known.left = lease.left;
+            }
         }
+        if saves.is_empty() {
+            return saves;
+        }
+        // The waking comes first: killed after it there is a waking without a cause, which is harmless;
+        // the other way round there would be a ledger that nobody ever deletes.
+        let unspent = self.leases.values().any(|lease| lease.unspent(now) > 0);
+        let due = match ends_at {
+            Some(ends_at) if !unspent => ends_at.plus(KEEP_MS),
+            _ => now.plus(IDLE_MS),
+        };
+        // One that is long overdue was lost: another instance asked for a later one instead.
+        let pending = self.wake_at.filter(|at| now < at.plus(IDLE_MS));
+        if pending.is_none_or(|at| due < at) {
+            self.wake_at = Some(due);
+            saves.insert(0, Effect::WakeAt(due));
+        }
+        saves
     }
 
-    fn settle(&mut self, ledger: &Ledger) {
-        match self {
-            Self::Count(lease) => lease.settle(ledger.serial),
-            Self::Bucket(lease) => lease.settle(ledger.serial),
-            Self::Holds(_) => {}
+    /// Remembers a ledger that is about to be stored.
+    fn keep(&mut self, name: &str, lease: Lease) -> Effect {
+        let effect = Effect::Save { policy: name.to_owned(), ledger: lease.ledger.clone() };
+        if !lease.ledger.is_log() {
+            self.leases.insert(name.to_owned(), lease);
         }
+        effect
     }
 }
 
-fn plan<E>(
-    memory: Option<&Memory>,
-    policy: &Policy,
-    cost: u32,
-    holder: &str,
-    now: UnixMillis,
-    read: impl FnOnce() -> Result<Option<Ledger>, E>,
-) -> Result<Plan, E> {
-    match (policy.window(), policy.quota()) {
-        (Window::Bucket { ms }, Quota::Units(limit)) => {
-            let known = memory.and_then(|memory| match memory {
-                Memory::Bucket(lease) => Some(*lease),
-                _ => None,
-            });
-            bucket::plan(known, bucket::Rate::new(limit, ms), cost, now, read)
-        }
-        (Window::Sliding { ms } | Window::Concurrency { ms }, Quota::Units(limit)) => {
-            let known = memory.and_then(|memory| match memory {
-                Memory::Holds(holds) => Some(holds.as_slice()),
-                _ => None,
-            });
-            let holder = if matches!(policy.window(), Window::Sliding { .. }) { "" } else { holder };
-            holds::plan(known, limit.get(), ms, cost, holder, now, read)
-        }
-        // What is unlimited is counted in the cheapest way.
-        (window, quota) => {
-            let known = memory.and_then(|memory| match memory {
-                Memory::Count(lease) => Some(*lease),
-                _ => None,
-            });
-            count::plan(known, quota.limit(), window, cost, now, read)
+impl Lease {
+    /// Grains that may still be taken. In a bucket time passes over units whether taken or reserved.
+    fn unspent(&self, now: UnixMillis) -> u64 {
+        if self.ledger.ends_at() <= now { 0 } else { self.left.min(self.ledger.taken(now)) }
+    }
+
+    /// Grains in use. Those that other instances reserved count as used.
+    fn used(&self, now: UnixMillis) -> u64 {
+        self.ledger.taken(now).saturating_sub(self.left)
+    }
+
+    fn cost(&self, charge: &Charge) -> u64 {
+        u64::from(charge.cost).saturating_mul(self.ledger.grain())
+    }
+
+    /// When the charge fits into its quota.
+    fn retry(&self, charge: &Charge, now: UnixMillis) -> Retry {
+        let Some(limit) = charge.policy.quota().limit().filter(|_| charge.cost > 0) else {
+            return Retry::Now;
+        };
+        let wanted = self.used(now).saturating_add(self.cost(charge));
+        match wanted.saturating_sub(u64::from(limit).saturating_mul(self.ledger.grain())) {
+            0 => Retry::Now,
+            _ if charge.cost > limit => Retry::Never,
+            excess => Retry::At(self.ledger.regains_at(excess, now)),
         }
     }
-}
 
-/// The largest step for a limit: small ones are written at every admission, so that a crash costs
-/// nothing; large ones lose at most an eighth.
-pub fn max_step(limit: Option<u32>) -> u32 {
-    limit.map_or(MAX_STEP, |limit| (limit / 8).clamp(1, MAX_STEP))
+    /// Whether memory can answer the charge: it takes nothing, it is refused, or it fits into what this
+    /// instance has reserved.
+    fn suffices(&self, charge: &Charge, now: UnixMillis) -> bool {
+        let is_reserved = self.cost(charge) <= self.left && self.ledger.has_rate_of(charge.policy);
+        is_reserved || self.retry(charge, now) != Retry::Now
+    }
+
+    /// Takes a charge that fits, after reserving more if need be; whether the ledger has to be stored.
+    fn take(&mut self, charge: &Charge, now: UnixMillis) -> bool {
+        if !self.ledger.has_rate_of(charge.policy) {
+            self.ledger.give_back(self.left, now);
+            self.left = 0;
+            self.ledger.adopt_rate(charge.policy, now);
+        }
+        let cost = self.cost(charge);
+        let missing = cost.saturating_sub(self.left);
+        let reserved = if missing > 0 { self.reserve(missing, charge, now) } else { 0 };
+        self.left = self.left.saturating_add(reserved).saturating_sub(cost);
+        reserved > 0
+    }
+
+    /// Advances the mark by as many grains as are missing or more.
+    fn reserve(&mut self, missing: u64, charge: &Charge, now: UnixMillis) -> u64 {
+        let mut grains = missing;
+        if !self.ledger.is_log() {
+            // Twice as much with each refill of a window, so that small limits and quiet identities lose
+            // little, and busy ones write seldom.
+            let limit = charge.policy.quota().limit();
+            let most = limit.map_or(MAX_LEASE_UNITS, |limit| (limit / 8).clamp(1, MAX_LEASE_UNITS));
+            let taken = self.ledger.taken(now);
+            self.step = if taken == 0 { 1 } else { self.step.saturating_mul(2).clamp(1, most) };
+            let all = u64::from(limit.unwrap_or(u32::MAX)).saturating_mul(self.ledger.grain());
+            let step = u64::from(self.step).saturating_mul(self.ledger.grain());
+            grains = missing.max(step.saturating_sub(self.left)).min(all.saturating_sub(taken));
+        }
+        self.ledger.add(grains, charge.policy, charge.holder, now);
+        grains
+    }
+
+    fn standing<'a>(&self, charge: &Charge<'a>, retry: Retry, now: UnixMillis) -> Standing<'a> {
+        let used = self.used(now);
+        let units = u32::try_from(used.div_ceil(self.ledger.grain())).unwrap_or(u32::MAX);
+        Standing { policy: charge.policy, used: units, reset_at: self.ledger.reset_at(used, now), retry }
+    }
 }

@@ -1,70 +1,93 @@
 //! Who is counted, how much they may do, and when they may come back.
 //!
-//! This crate decides and stores nothing. A [`Book`] is what one live instance knows of one identity; it is
-//! asked whether [`Charge`]s fit, reads what is stored where it must, and answers with a [`Decision`] and the
-//! [`Effect`]s to carry out before the answer leaves.
+//! A [`Policy`] gives a name to a [`Quota`] of units in a [`Window`]. A request names what it would
+//! take of each policy, its [`Charge`]s, and gets one [`Decision`]: all of them were taken, or none.
+//! [`Book::decide`] makes it from memory wherever it can; what has to be stored comes back as a few
+//! [`Effect`]s, which the shell carries out before it answers.
 //!
-//! In scope: identities and their names, tiers, scopes, policies, windows, leases.
+//! In scope: identities and their names, tiers, scopes, policies, the arithmetic of windows, leases.
 //! Out of scope: storage, clocks, HTTP, randomness. Time is always an argument.
 //!
-//! # Invariants
-//! 1. Under every policy that is enforced, what was admitted never exceeds the quota: in one window
-//!    ([`Window::Fixed`], [`Window::Calendar`]), in any stretch of its length ([`Window::Sliding`]), in any
-//!    stretch `t` by more than what is refilled in `t` ([`Window::Bucket`]), at any instant
-//!    ([`Window::Concurrency`]).
-//! 2. A request is charged under all its policies or under none.
-//! 3. A refusal and a peek (cost 0) change nothing and store nothing.
-//! 4. A request that is refused until an instant is admitted at it, if nobody took the room first, and
-//!    refused one millisecond before it.
-//! 5. A clock that goes backwards grants nothing: what is open simply lasts longer.
-//!
-//! # Leases
-//! Storing every admission is dear, so a book stores ahead: it writes a mark, and admits from memory what lies
-//! below. The first mark of a window reserves one unit, each further one twice as many, up to an eighth of the
-//! limit and 64. An instance that dies leaves its mark behind, and the next one begins there: what was reserved
-//! and not yet given away is lost, at most the lease less the unit it was written for. An instance that falls
-//! idle writes down what it really gave away ([`Book::wake`]).
-//!
-//! ## Why two live instances can't exceed the limit
-//! A platform may, for a moment, run two instances of one object over one storage. Think of the quota of a
-//! window as numbered units, `1` to `limit`; of a bucket, as the line of time that its units occupy without
-//! overlap.
-//! 1. A book gives away only units that it reserved itself, each once: it moves upwards through its lease, and
-//!    skips what it can't use.
-//! 2. It reserves units by reading the stored mark and writing a higher one, with nobody in between, and what
-//!    it reserves lies above the mark it read. The one exception is the rest of its own last lease, and only
-//!    if the stored serial is still its own, so that nobody has read that mark since and begun there.
-//! 3. So no unit belongs to two leases, and no lease reaches beyond the limit (beyond a full bucket from now).
-//!    Hence no unit is given away twice, and there are only `limit` of them.
-//!
-//! A lease is kept together with the end of its window, so units of an old window are never given away in a new
-//! one. Sliding windows and concurrency limits have no leases: every admission reads and writes what is stored.
-//!
 //! ```
-//! use limits::{Book, Charge, Effect, Fit, Policy, Quota, UnixMillis, Window};
-//! use std::convert::Infallible;
+//! use limits::{Book, Charge, Ledger, Policy, Quota, Retry, UnixMillis, Window};
+//! # use std::convert::Infallible;
 //!
-//! let one = Policy::new("compile", Quota::units(1).unwrap(), Window::Fixed { ms: 60_000 })?;
-//! let charges = [Charge { policy: &one, cost: 1 }];
+//! let policy = Policy::new("compile", Quota::at_least_one(1), Window::Fixed { ms: 60_000 }).unwrap();
 //! let noon = UnixMillis(1_800_000_000_000);
 //! let mut book = Book::default();
 //!
-//! let (first, effects) = book.decide(&charges, "", noon, |_| Ok::<_, Infallible>(None)).unwrap();
-//! assert!(first.admits());
-//! assert!(matches!(effects.as_slice(), [Effect::Save { .. }, Effect::WakeAt(_)]));
+//! let read = |_: &str| Ok::<Option<Ledger>, Infallible>(None); // nothing is stored yet
+//! let first = book.decide(&[Charge::new(&policy, 1)], noon, read).unwrap();
+//! assert!(first.decision.is_admitted());
+//! assert_eq!(first.effects.len(), 2); // ask for a waking, save the ledger
 //!
-//! // Nothing is read and nothing is stored to refuse.
-//! let (second, effects) = book.decide(&charges, "", noon, |_| Err("not asked")).unwrap();
-//! assert_eq!(second.standings[0].fit, Fit::At(noon.plus(60_000)));
-//! assert!(effects.is_empty());
-//! # Ok::<_, limits::PolicyError>(())
+//! let second = book.decide(&[Charge::new(&policy, 1)], noon.plus(59_999), read).unwrap();
+//! let denial = second.decision.denial.unwrap();
+//! assert_eq!(denial.retry, Retry::At(noon.plus(60_000)));
+//! assert_eq!(second.effects, []);
 //! ```
+//!
+//! # Invariants
+//! 1. The units of all permits in a window are at most its quota, whatever crashes, restarts, clocks and
+//!    second instances do. For a sliding window that holds for any interval of its length, and for a
+//!    bucket in any interval for the quota and what flows in meanwhile.
+//! 2. Without crashes it is exactly the quota. A crash loses at most [`MAX_LEASE_UNITS`] - 1 units of a
+//!    policy, and no more than an eighth of its quota: they are refused too early.
+//! 3. A denial and a peek (cost 0) store nothing.
+//! 4. A request denied with [`Retry::At`] is permitted at that instant, if nobody took the room first, and
+//!    denied one millisecond before it.
+//! 5. A clock that goes backwards grants nothing: the old window simply lasts longer.
+//! 6. If a quota is raised, the difference is free at once. If it is lowered below what is used, nothing
+//!    remains, never less than nothing.
+//!
+//! # Leases
+//! To store each permit would cost more than all the rest. So an instance reserves ahead: it stores a
+//! mark beyond what is taken and permits from memory what lies below it, its lease. A refill tops the
+//! lease up to 1, 2, 4 ... units, at most an eighth of the quota and [`MAX_LEASE_UNITS`]. After a crash
+//! the next instance takes everything below the mark for taken. An idle instance gives back what it
+//! did not need. `Sliding` and `Concurrency` windows have no marks: their ledger is read and written on
+//! each permit, so what follows is trivial for them.
+//!
+//! ## Why two live instances can't exceed the quota
+//! An object has one instance, but a platform may let an old one linger after it has started another. Both
+//! then work on one storage, each with a memory of its own.
+//!
+//! Let the *mark* be what a ledger counts as taken, let *left* be the unspent lease of an instance, and
+//! let *live* be the units that were permitted and not refunded. For each window the claim is
+//!
+//! > live + the sum of left over all instances <= mark <= the largest limit in force so far.
+//!
+//! An unused ledger satisfies it: all are 0. Each step preserves it:
+//! - *Refill*: reads the ledger afresh, raises the mark by n up to the limit at most, and raises the
+//!   instance's left by n at most. Read and write are one synchronous step, so no two refills see the same
+//!   mark, and the n units are nobody else's.
+//! - *Permit*: moves units from left to live. Nobody else's memory is involved, which is why it may
+//!   happen without looking at storage.
+//! - *Crash*, or a reply that is never seen: left vanishes, or a unit that no reply permitted stays below
+//!   the mark. Both only lower the left-hand side. The mark was stored before the reply was sent.
+//! - *Forfeit*: an instance that finds another mark than the one it wrote drops its left.
+//! - *Giving back* on idling: lowers mark and left by the same amount, and only if the stored ledger is
+//!   the one this instance wrote.
+//! - *Refund*: lowers mark and live by the same amount.
+//! - *A lowered limit*: leaves all three alone. A permit also demands mark - left + cost <= limit.
+//! - *Reset*: begins the claim anew, with what others have left on top. They find out with their next
+//!   refill, for the ledger counts its resets, and can't give back what is not theirs any more.
+//!
+//! Windows are told apart by their end. A window is opened only by an instance whose clock is past the end
+//! of the stored one, and the stored one stays until [`KEEP_MS`] after its end: as long as all readings of
+//! clocks agree to within that, none is opened twice, and none is deleted while a lease in it can be spent.
+//!
+//! In a bucket units are pieces of a time line: one permitted at instant t lies between t and t + ms, and
+//! is as long as it takes to flow back. A lease is the stretch between what is taken and the mark, and
+//! time eats it from below ([`Ledger`] has the arithmetic). A refill begins where the stored mark ends, so
+//! pieces never overlap; and the units permitted between a and b lie between a and b + ms, which has room
+//! for the quota and what flows in during b - a.
+//!
+//! What is left of a lease when a bucket's quota becomes `Unlimited` and back within `ms` is the one
+//! exception: a second instance may spend it on top.
 
 mod book;
-mod bucket;
-mod count;
 mod decision;
-mod holds;
 mod identity;
 mod ledger;
 mod policy;
@@ -72,11 +95,13 @@ mod scope;
 mod tier;
 mod time;
 
-pub use book::{Book, IDLE_MS};
-pub use decision::{Charge, Decision, Fit, Standing};
+pub use book::{Book, Effect, IDLE_MS, KEEP_MS, MAX_LEASE_UNITS, Outcome};
+pub use decision::{Charge, Decision, MAX_HOLDER_BYTES, Retry, Standing};
 pub use identity::{Identity, Network, NotAnAddress, NotAnIdentity};
-pub use ledger::{Effect, Hold, Ledger, Taken};
-pub use policy::{OnOutage, Policy, PolicyError, Quota, Window};
+pub use ledger::{Held, Ledger};
+pub use policy::{
+    MAX_LOGGED_UNITS, MAX_NAME_BYTES, MAX_WINDOW_MS, OnOutage, Override, Policy, PolicyError, Quota, Window,
+};
 pub use scope::Scope;
 pub use tier::Tier;
 pub use time::UnixMillis;

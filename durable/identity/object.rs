@@ -6,7 +6,7 @@ use std::collections::VecDeque;
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use limits::{Book, Decision, Effect, Policy, PolicyError, Quota, UnixMillis};
+use limits::{Book, Effect, Ledger, Override, Policy, PolicyError, Quota, UnixMillis};
 use worker::{
     Date, DurableObject, Env, Headers, Request, Response, Result, SqlStorage, State, durable_object,
 };
@@ -67,7 +67,7 @@ impl DurableObject for Identity {
     /// Forgets what is over and writes down what was really taken. The clock is read anew, because an alarm
     /// may come late, early or twice; what is still open arms the next one.
     async fn alarm(&self) -> Result<Response> {
-        let (next, is_empty) = self.clean_up(clock())?;
+        let (next, is_empty) = self.clean_up(clock()).inspect_err(|_| self.forget())?;
         if let Some(at) = next {
             self.arm(at).await?;
         }
@@ -107,7 +107,7 @@ impl Identity {
             return Ok(Reply::Refused(reason));
         }
         let now = clock();
-        let (reply, wake_at) = self.decide(take, now)?;
+        let (reply, wake_at) = self.decide(take, now).inspect_err(|_| self.forget())?;
         if let Some(at) = wake_at {
             // Still the same turn: the alarm is stored together with the ledgers or not at all.
             self.arm(at).await?;
@@ -137,15 +137,14 @@ impl Identity {
         let charges: Vec<limits::Charge<'_>> = policies
             .iter()
             .zip(&take.charges)
-            .map(|(policy, charge)| limits::Charge { policy, cost: charge.cost })
+            .map(|(policy, charge)| limits::Charge::new(policy, charge.cost))
             .collect();
         let (reply, wake_at, n_writes) = match ban {
             Some(ban) => (Reply::Banned(Banned { now: now.0, until: ban.expires_at }), None, 0),
             None => {
-                let (decision, effects) =
-                    book.decide(&charges, &take.nonce, now, |policy| schema::load_ledger(&sql, policy))?;
-                let wake_at = store(&sql, &effects)?;
-                (Reply::Decided(Decided::new(&decision, now)), wake_at, effects.len())
+                let outcome = book.decide(&charges, now, |policy| schema::load_ledger(&sql, policy))?;
+                let wake_at = store(&sql, &outcome.effects)?;
+                (Reply::Decided(Decided::new(&outcome.decision, now)), wake_at, outcome.effects.len())
             }
         };
         self.reporter.saw(Seen {
@@ -186,11 +185,10 @@ impl Identity {
             Err(error) => return Ok(Err(error)),
         };
         let peeks: Vec<limits::Charge<'_>> =
-            policies.iter().map(|policy| limits::Charge { policy, cost: 0 }).collect();
-        let (Decision { standings, .. }, _) =
-            book.decide(&peeks, "", now, |policy| schema::load_ledger(&sql, policy))?;
-        let states = charges.iter().zip(standings).map(|(charge, standing)| {
-            let standing = Standing::from(standing);
+            policies.iter().map(|policy| limits::Charge::new(policy, 0)).collect();
+        let outcome = book.decide(&peeks, now, |policy| schema::load_ledger(&sql, policy))?;
+        let states = charges.iter().zip(&outcome.decision.standings).map(|(charge, standing)| {
+            let standing = Standing::from(*standing);
             PolicyState {
                 policy: charge.policy.clone(),
                 window: charge.window,
@@ -228,7 +226,7 @@ impl Identity {
             Ok(before) => before,
             Err(error) => return Ok(Reply::Refused(error.to_string())),
         };
-        self.change(act, now)?;
+        self.change(act, now).inspect_err(|_| self.forget())?;
         let after = self.show(&act.policies, now)?.unwrap_or_else(|_| before.clone());
         let acted = Acted { before, after };
         schema::save_action(&sql, &act.id, now, &acted)?;
@@ -256,12 +254,10 @@ impl Identity {
         };
         match &act.action {
             Action::Reset { policy } => {
-                let stored = schema::load_ledgers(&sql)?;
-                let named = |name: &String| policy.as_ref().is_none_or(|policy| policy == name);
-                for (name, _) in stored.iter().filter(|(name, _)| named(name)) {
-                    let effect = memory.book.reset(name);
-                    store(&sql, &[effect])?;
-                }
+                let mut stored = schema::load_ledgers(&sql)?;
+                stored.retain(|(name, _)| policy.as_ref().is_none_or(|policy| policy == name));
+                let effects = memory.book.reset(stored, now);
+                store(&sql, &effects)?;
             }
             Action::SetOverride { policy, value, expires_at, reason } => {
                 schema::save_exception(&sql, policy, &exception(Some(*value), *expires_at, reason))?;
@@ -285,7 +281,9 @@ impl Identity {
         schema::delete_expired_exceptions(&sql, now)?;
         schema::delete_actions_before(&sql, UnixMillis(now.0.saturating_sub(KEEP_ACTIONS_MS)))?;
         memory.exceptions = None;
-        let (effects, n_unused) = memory.book.wake(schema::load_ledgers(&sql)?, now);
+        let stored = schema::load_ledgers(&sql)?;
+        let effects = memory.book.wake(stored.clone(), now);
+        let n_handed_back = handed_back(&stored, &effects);
         let wake_at = store(&sql, &effects)?;
         let next_end = schema::load_next_end(&sql, KEEP_ACTIONS_MS)?;
         let exceptions = load_once(&mut memory.exceptions, &sql)?;
@@ -293,7 +291,7 @@ impl Identity {
         // An exception without an end needs no alarm, but it stays.
         let is_idle = wake_at.is_none() && exceptions.is_empty();
         let is_empty = next.is_none() && is_idle;
-        self.reporter.saw_alarm(effects.len(), n_unused, is_idle, &self.state, now);
+        self.reporter.saw_alarm(effects.len(), n_handed_back, is_idle, &self.state, now);
         if let Some(report) = Reporter::due(&self.reporter, now) {
             self.state.wait_until(report);
         }
@@ -315,6 +313,11 @@ impl Identity {
         }
         let offset_ms = i64::try_from(now.until(at)).unwrap_or(i64::MAX);
         self.state.storage().set_alarm(offset_ms).await
+    }
+
+    /// After a failed write memory may be ahead of storage; storage is the truth.
+    fn forget(&self) {
+        self.memory.replace(Memory::default());
     }
 
     fn sql(&self) -> SqlStorage {
@@ -363,10 +366,8 @@ fn effective(
     let of = |charge: &Charge| {
         let policy = charge.to_policy()?;
         let value = find_exception(exceptions, &charge.policy, now).and_then(|exception| exception.value);
-        match value.and_then(Quota::units) {
-            Some(quota) => policy.with_quota(quota),
-            None => Ok(policy),
-        }
+        let instead = value.and_then(Quota::units).map(|quota| Override { quota, expires_at: None });
+        Ok(policy.under(instead.as_ref(), now).into_owned())
     };
     charges.iter().take(MAX_CHARGES).map(of).collect()
 }
@@ -377,21 +378,41 @@ fn store(sql: &SqlStorage, effects: &[Effect]) -> Result<Option<UnixMillis>> {
     for effect in effects {
         match effect {
             Effect::Save { policy, ledger } => schema::save_ledger(sql, policy, ledger)?,
-            Effect::Delete { policy } => schema::delete_ledger(sql, policy)?,
+            Effect::Delete(policy) => schema::delete_ledger(sql, policy)?,
             Effect::WakeAt(at) => wake_at = Some(*at),
+            // Exceptions and actions may still be there: the alarm finds out what is left.
+            Effect::Forget => {}
         }
     }
     Ok(wake_at)
 }
 
-/// An override must be one of a policy that there is, and one that its window can count.
+/// Units that were reserved and not used, as far as these effects give them back.
+fn handed_back(stored: &[(String, Ledger)], effects: &[Effect]) -> u64 {
+    let of = |effect: &Effect| {
+        let Effect::Save { policy, ledger } = effect else { return 0 };
+        let before = stored.iter().find(|(name, _)| name == policy).map(|(_, before)| before);
+        match (before, ledger) {
+            (Some(Ledger::Count { mark, .. }), Ledger::Count { mark: rest, .. }) => {
+                u64::from(mark.saturating_sub(*rest))
+            }
+            (Some(Ledger::Bucket { level, ms, .. }), Ledger::Bucket { level: rest, .. }) => {
+                level.saturating_sub(*rest) / (*ms).max(1)
+            }
+            _ => 0,
+        }
+    };
+    effects.iter().map(of).sum()
+}
+
+/// An override must be one of a policy that there is.
 fn check_override(act: &Act) -> std::result::Result<(), String> {
-    let Action::SetOverride { policy, value, .. } = &act.action else { return Ok(()) };
-    let charge = act.policies.iter().find(|charge| charge.policy == *policy);
-    let charge = charge.ok_or_else(|| format!("there is no policy {policy}"))?;
-    let quota = Quota::units(*value).ok_or("an override is at least 1")?;
-    let known = charge.to_policy().and_then(|policy| policy.with_quota(quota));
-    known.map(drop).map_err(|error| error.to_string())
+    match &act.action {
+        Action::SetOverride { policy, .. } if !act.policies.iter().any(|known| known.policy == *policy) => {
+            Err(format!("there is no policy {policy}"))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_id(id: &str) -> std::result::Result<(), String> {

@@ -131,14 +131,14 @@ impl Reporter {
     pub fn saw_alarm(
         &self,
         n_writes: usize,
-        n_unused: u64,
+        n_handed_back: u64,
         is_idle: bool,
         object: &ObjectState,
         now: UnixMillis,
     ) {
         let mut notes = self.notes.borrow_mut();
         notes.cost.writes += n_writes as u64;
-        notes.cost.leases_lost += n_unused;
+        notes.cost.leases_lost += n_handed_back;
         if is_idle {
             let row = notes.row.get_or_insert_with(|| empty_row(object));
             row.at = now.0;

@@ -1,6 +1,6 @@
 //! The object's tables, and every statement that touches them.
 
-use limits::{Hold, Ledger, Taken, UnixMillis};
+use limits::{Held, Ledger, UnixMillis};
 use serde::{Deserialize, Serialize};
 use worker::{Result, SqlStorage, SqlStorageValue};
 
@@ -9,12 +9,8 @@ use super::wire::{Acted, Exception};
 /// Instants are milliseconds since 1970.
 const TABLES: &str = "\
 CREATE TABLE IF NOT EXISTS ledger (
-  policy     TEXT PRIMARY KEY, -- name of the policy
-  serial     INTEGER NOT NULL, -- different after every write
-  ends_at    INTEGER,          -- of a window that counts: when it is over
-  units      INTEGER,          -- of a window that counts: taken or reserved
-  full_at_us INTEGER,          -- of a bucket: when it is full again, in microseconds
-  holds      TEXT              -- of a sliding window or concurrency limit: a JSON array
+  policy TEXT PRIMARY KEY, -- name of the policy
+  ledger TEXT NOT NULL     -- a JSON object: what is taken or reserved, as limits::Ledger tells
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS exception (
   policy     TEXT PRIMARY KEY, -- name of the policy with another quota; empty for a ban
@@ -30,45 +26,80 @@ CREATE TABLE IF NOT EXISTS action (
   states     TEXT NOT NULL     -- a JSON object: the identity's state before and after
 ) WITHOUT ROWID";
 
-/// How a hold is stored.
-#[derive(Serialize, Deserialize)]
-struct StoredHold {
+/// How a ledger is stored. Instants are milliseconds since 1970.
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Stored {
+    Count { ends_at: u64, mark: u32, resets: u32 },
+    Bucket { at: u64, level: u64, quota: u32, ms: u64, refunded: u64, resets: u32 },
+    Sliding { held: Vec<StoredHeld> },
+    Concurrency { held: Vec<StoredHeld> },
+}
+
+#[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct StoredHeld {
     until: u64,
     units: u32,
     #[serde(default, skip_serializing_if = "String::is_empty")]
     holder: String,
 }
 
+impl From<&Ledger> for Stored {
+    fn from(ledger: &Ledger) -> Self {
+        let stored = |held: &[Held]| {
+            let one = |held: &Held| StoredHeld {
+                until: held.until.0,
+                units: held.units,
+                holder: held.holder.clone(),
+            };
+            held.iter().map(one).collect()
+        };
+        match ledger {
+            Ledger::Count { ends_at, mark, resets } => {
+                Self::Count { ends_at: ends_at.0, mark: *mark, resets: *resets }
+            }
+            Ledger::Bucket { at, level, quota, ms, refunded, resets } => Self::Bucket {
+                at: at.0,
+                level: *level,
+                quota: *quota,
+                ms: *ms,
+                refunded: *refunded,
+                resets: *resets,
+            },
+            Ledger::Sliding(held) => Self::Sliding { held: stored(held) },
+            Ledger::Concurrency(held) => Self::Concurrency { held: stored(held) },
+        }
+    }
+}
+
+impl From<Stored> for Ledger {
+    fn from(stored: Stored) -> Self {
+        let held = |held: Vec<StoredHeld>| {
+            let one = |StoredHeld { until, units, holder }| Held { until: UnixMillis(until), units, holder };
+            held.into_iter().map(one).collect()
+        };
+        match stored {
+            Stored::Count { ends_at, mark, resets } => {
+                Self::Count { ends_at: UnixMillis(ends_at), mark, resets }
+            }
+            Stored::Bucket { at, level, quota, ms, refunded, resets } => {
+                Self::Bucket { at: UnixMillis(at), level, quota, ms, refunded, resets }
+            }
+            Stored::Sliding { held: list } => Self::Sliding(held(list)),
+            Stored::Concurrency { held: list } => Self::Concurrency(held(list)),
+        }
+    }
+}
+
 #[derive(Deserialize)]
 struct LedgerRow {
     policy: String,
-    serial: u64,
-    ends_at: Option<u64>,
-    units: Option<u32>,
-    full_at_us: Option<u64>,
-    holds: Option<String>,
+    ledger: String,
 }
 
 impl LedgerRow {
-    fn into_ledger(self) -> Result<Ledger> {
-        let taken = match (self.ends_at, self.units, self.full_at_us, self.holds) {
-            (Some(ends_at), Some(units), ..) => Taken::Count { ends_at: UnixMillis(ends_at), units },
-            (_, _, Some(full_at_us), _) => Taken::Bucket { full_at_us },
-            (_, _, _, holds) => {
-                let holds: Vec<StoredHold> = serde_json::from_str(holds.as_deref().unwrap_or("[]"))?;
-                Taken::Holds(
-                    holds
-                        .into_iter()
-                        .map(|hold| Hold {
-                            until: UnixMillis(hold.until),
-                            units: hold.units,
-                            holder: hold.holder,
-                        })
-                        .collect(),
-                )
-            }
-        };
-        Ok(Ledger { serial: self.serial, taken })
+    fn ledger(&self) -> Result<Ledger> {
+        Ok(serde_json::from_str::<Stored>(&self.ledger)?.into())
     }
 }
 
@@ -97,43 +128,20 @@ pub fn create(sql: &SqlStorage) -> Result<()> {
 }
 
 pub fn load_ledger(sql: &SqlStorage, policy: &str) -> Result<Option<Ledger>> {
-    let query = "SELECT policy, serial, ends_at, units, full_at_us, holds FROM ledger WHERE policy = ?";
+    let query = "SELECT policy, ledger FROM ledger WHERE policy = ?";
     let rows: Vec<LedgerRow> = sql.exec(query, vec![policy.into()])?.to_array()?;
-    rows.into_iter().next().map(LedgerRow::into_ledger).transpose()
+    rows.first().map(LedgerRow::ledger).transpose()
 }
 
 pub fn load_ledgers(sql: &SqlStorage) -> Result<Vec<(String, Ledger)>> {
-    let query = "SELECT policy, serial, ends_at, units, full_at_us, holds FROM ledger";
-    let rows: Vec<LedgerRow> = sql.exec(query, None)?.to_array()?;
-    rows.into_iter().map(|row| Ok((row.policy.clone(), row.into_ledger()?))).collect()
+    let rows: Vec<LedgerRow> = sql.exec("SELECT policy, ledger FROM ledger", None)?.to_array()?;
+    rows.into_iter().map(|row| Ok((row.policy.clone(), row.ledger()?))).collect()
 }
 
 pub fn save_ledger(sql: &SqlStorage, policy: &str, ledger: &Ledger) -> Result<()> {
-    let (mut ends_at, mut units, mut full_at, mut holds) = const {
-        (SqlStorageValue::Null, SqlStorageValue::Null, SqlStorageValue::Null, SqlStorageValue::Null)
-    };
-    match &ledger.taken {
-        Taken::Count { ends_at: at, units: n } => {
-            ends_at = number(at.0)?;
-            units = SqlStorageValue::from(i64::from(*n));
-        }
-        Taken::Bucket { full_at_us } => full_at = number(*full_at_us)?,
-        Taken::Holds(list) => {
-            let list: Vec<StoredHold> = list
-                .iter()
-                .map(|hold| StoredHold {
-                    until: hold.until.0,
-                    units: hold.units,
-                    holder: hold.holder.clone(),
-                })
-                .collect();
-            holds = serde_json::to_string(&list)?.into();
-        }
-    }
-    let row = vec![policy.into(), number(ledger.serial)?, ends_at, units, full_at, holds];
-    let query = "INSERT OR REPLACE INTO ledger (policy, serial, ends_at, units, full_at_us, holds) \
-                 VALUES (?, ?, ?, ?, ?, ?)";
-    sql.exec(query, row).map(drop)
+    let text = serde_json::to_string(&Stored::from(ledger))?;
+    let query = "INSERT OR REPLACE INTO ledger (policy, ledger) VALUES (?, ?)";
+    sql.exec(query, vec![policy.into(), text.into()]).map(drop)
 }
 
 pub fn delete_ledger(sql: &SqlStorage, policy: &str) -> Result<()> {
@@ -201,4 +209,33 @@ pub fn load_next_end(sql: &SqlStorage, keep_actions_ms: u64) -> Result<Option<Un
 fn number(number: u64) -> Result<SqlStorageValue> {
     let number = i64::try_from(number).map_err(|error| worker::Error::RustError(error.to_string()))?;
     SqlStorageValue::try_from_i64(number)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A change here loses every window that is open when it is deployed.
+    #[test]
+    fn stored_ledgers_are_pinned() {
+        let held = || vec![Held { until: UnixMillis(9), units: 2, holder: "a".to_owned() }];
+        for (ledger, text) in [
+            (
+                Ledger::Count { ends_at: UnixMillis(9), mark: 3, resets: 1 },
+                r#"{"kind":"count","ends_at":9,"mark":3,"resets":1}"#,
+            ),
+            (
+                Ledger::Bucket { at: UnixMillis(9), level: 3, quota: 5, ms: 7, refunded: 2, resets: 1 },
+                r#"{"kind":"bucket","at":9,"level":3,"quota":5,"ms":7,"refunded":2,"resets":1}"#,
+            ),
+            (Ledger::Sliding(held()), r#"{"kind":"sliding","held":[{"until":9,"units":2,"holder":"a"}]}"#),
+            (
+                Ledger::Concurrency(held()),
+                r#"{"kind":"concurrency","held":[{"until":9,"units":2,"holder":"a"}]}"#,
+            ),
+        ] {
+            assert_eq!(serde_json::to_string(&Stored::from(&ledger)).unwrap(), text);
+            assert_eq!(Ledger::from(serde_json::from_str::<Stored>(text).unwrap()), ledger);
+        }
+    }
 }

@@ -4,7 +4,7 @@
 //! object. So fields are only ever added, with a default; whatever can't be done that way gets a new
 //! [`VERSION`], and each side refuses the versions it does not know.
 
-use limits::{Decision, Fit, Policy, PolicyError, Quota, UnixMillis, Window};
+use limits::{Decision, Policy, PolicyError, Quota, Retry, UnixMillis, Window};
 use serde::{Deserialize, Serialize};
 
 /// The version both sides speak.
@@ -109,11 +109,11 @@ impl Charge {
             window,
             ms: policy.window().ms(),
             cost,
-            shadow: policy.shadow(),
+            shadow: policy.is_shadow(),
         }
     }
 
-    /// The policy as `limits` knows it. A limit of 0 is refused there as a quota that can't be.
+    /// The policy as `limits` knows it. A limit of 0 can't be built there and becomes 1; no sender makes one.
     pub(crate) fn to_policy(&self) -> Result<Policy, PolicyError> {
         let ms = self.ms;
         let window = match self.window {
@@ -121,13 +121,11 @@ impl Charge {
             WindowKind::Calendar => Window::Calendar { ms },
             WindowKind::Sliding => Window::Sliding { ms },
             WindowKind::Bucket => Window::Bucket { ms },
-            WindowKind::Concurrency => Window::Concurrency { ms },
+            WindowKind::Concurrency => Window::Concurrency { lease_ms: ms },
         };
-        let quota = match self.limit {
-            None => Quota::Unlimited,
-            Some(units) => Quota::units(units).ok_or(PolicyError::Rate)?,
-        };
-        Ok(Policy::new(&self.policy, quota, window)?.with_shadow(self.shadow))
+        let quota = self.limit.map_or(Quota::Unlimited, Quota::at_least_one);
+        let policy = Policy::new(&self.policy, quota, window)?;
+        Ok(if self.shadow { policy.in_shadow() } else { policy })
     }
 }
 
@@ -262,28 +260,31 @@ impl Standing {
     }
 }
 
-impl From<limits::Standing> for Standing {
-    fn from(standing: limits::Standing) -> Self {
-        let fits_at = match standing.fit {
-            Fit::At(at) => Some(at.0),
-            Fit::Now | Fit::Never => None,
+impl From<limits::Standing<'_>> for Standing {
+    fn from(standing: limits::Standing<'_>) -> Self {
+        let fits_at = match standing.retry {
+            Retry::At(at) => Some(at.0),
+            Retry::Now | Retry::Never => None,
         };
         Self {
-            limit: standing.limit,
+            limit: standing.limit(),
             used: standing.used,
             reset_at: standing.reset_at.0,
             fits_at,
-            never: standing.fit == Fit::Never,
+            never: standing.retry == Retry::Never,
         }
     }
 }
 
 impl Decided {
-    pub(crate) fn new(decision: &Decision, now: UnixMillis) -> Self {
+    pub(crate) fn new(decision: &Decision<'_>, now: UnixMillis) -> Self {
+        let standings = &decision.standings;
         Self {
             now: now.0,
-            standings: decision.standings.iter().map(|standing| Standing::from(*standing)).collect(),
-            refused_by: decision.refused_by,
+            standings: standings.iter().copied().map(Standing::from).collect(),
+            refused_by: decision.denial.and_then(|denial| {
+                standings.iter().position(|standing| standing.policy.name() == denial.policy.name())
+            }),
         }
     }
 }
@@ -399,14 +400,14 @@ mod tests {
             Window::Calendar { ms: 2 },
             Window::Sliding { ms: 3 },
             Window::Bucket { ms: 4 },
-            Window::Concurrency { ms: 5 },
+            Window::Concurrency { lease_ms: 5 },
         ] {
-            let policy = Policy::new("p", Quota::units(3).unwrap(), window).unwrap().with_shadow(true);
+            let policy = Policy::new("p", Quota::at_least_one(3), window).unwrap().in_shadow();
             assert_eq!(Charge::new(&policy, 1).to_policy(), Ok(policy));
         }
-        let unlimited = requests().with_quota(Quota::Unlimited).unwrap();
+        let unlimited = Policy::new("p", Quota::Unlimited, Window::Fixed { ms: 1 }).unwrap();
         assert_eq!(Charge::new(&unlimited, 1).to_policy(), Ok(unlimited));
-        assert!(Charge { limit: Some(0), ..Charge::new(&requests(), 1) }.to_policy().is_err());
+        assert!(Charge { ms: 0, ..Charge::new(&requests(), 1) }.to_policy().is_err());
     }
 
     #[test]

@@ -151,7 +151,7 @@ pub async fn take(
             Ok(charged(reply, Decider::Object))
         }
         Err(error) => {
-            let may_open = |(policy, _): &(&Policy, u32)| policy.on_outage() == OnOutage::Admit;
+            let may_open = |(policy, _): &(&Policy, u32)| policy.outage() == OnOutage::Admit;
             if !matches!(error, AskError::Silent | AskError::Call(CallError::Unreachable(_)))
                 || !charges.iter().all(may_open)
             {
@@ -293,7 +293,7 @@ impl Charged {
                 "used": standing.used,
                 "remaining": standing.remaining(),
                 "resetAt": standing.reset_at,
-                "shadow": policy.shadow(),
+                "shadow": policy.is_shadow(),
             })
         });
         shown.collect()
@@ -310,7 +310,7 @@ impl Charged {
             .iter()
             .zip(&decided.standings)
             .enumerate()
-            .filter(|(_, (policy, _))| !policy.shadow())
+            .filter(|(_, (policy, _))| !policy.is_shadow())
             .filter_map(|(n, (policy, standing))| {
                 Some((n, policy, standing, standing.limit?, standing.remaining()?))
             })

@@ -221,12 +221,20 @@ impl Entry {
                 })?,
             };
             let policy = Policy::new(name, quota, window)
-                .map_err(|error| wrong(error.field(), error.to_string()))?
-                .with_on_outage(on_outage)
-                .with_shadow(draft.shadow.unwrap_or(false));
-            *slot = Some(policy);
+                .map_err(|error| wrong(field_of(&error), error.to_string()))?
+                .on_outage(on_outage);
+            *slot = Some(if draft.shadow.unwrap_or(false) { policy.in_shadow() } else { policy });
         }
         Ok(Self { counts, per_tier, costs })
+    }
+}
+
+/// The member that a policy gets its wrong part from.
+fn field_of(error: &limits::PolicyError) -> &'static str {
+    match error {
+        limits::PolicyError::NameLength { .. } | limits::PolicyError::NameCharacter { .. } => "name",
+        limits::PolicyError::WindowLength { .. } => "seconds",
+        limits::PolicyError::QuotaTooLarge { .. } => "quota",
     }
 }
 
@@ -269,7 +277,7 @@ mod tests {
         let charges = policies.charges(Counted::Requests, Tier::Anonymous, "/compile/batch");
         let shown: Vec<_> = charges
             .iter()
-            .map(|(policy, cost)| (policy.name(), policy.quota().limit(), *cost, policy.shadow()))
+            .map(|(policy, cost)| (policy.name(), policy.quota().limit(), *cost, policy.is_shadow()))
             .collect();
         assert_eq!(shown, [("requests", Some(3), 5, false), ("daily", Some(1000), 1, true)]);
         // A tier that is left out is not limited by this policy.

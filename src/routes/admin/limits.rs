@@ -7,7 +7,7 @@
 use durable::call::CallError;
 use durable::identity::wire::{Act, Acted, Action, Charge};
 use durable::live_registry::Query;
-use limits::{Identity, Policy, Quota, Tier, UnixMillis};
+use limits::{Identity, Policy, Tier, UnixMillis};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use worker::js_sys;
@@ -112,10 +112,10 @@ pub async fn set_override(app: App, mut admitted: Admitted) -> ApiResult {
     })?;
     let value = u32::try_from(value).unwrap_or(u32::MAX);
     let expires_at = parse_expiry(expires_at.as_ref(), app.now)?;
-    let quota = Quota::units(value).unwrap_or(Quota::Unlimited);
-    find_policy(&app, &identity, &policy)?
-        .with_quota(quota)
-        .map_err(|error| ApiError::Invalid { issues: format!("/value: {error}") })?;
+    let most = find_policy(&app, &identity, &policy)?.window().most_units();
+    if value > most {
+        return Err(ApiError::Invalid { issues: format!("/value: this policy counts at most {most} units") });
+    }
     let action = Action::SetOverride { policy, value, expires_at, reason: reason.clone() };
     act(&app, &admitted, &identity, action, Some(reason)).await
 }
