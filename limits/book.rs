@@ -360,7 +360,7 @@ impl Lease {
             let limit = charge.policy.quota().limit();
             let most = limit.map_or(MAX_LEASE_UNITS, |limit| (limit / 8).clamp(1, MAX_LEASE_UNITS));
             let taken = self.ledger.taken(now);
-            self.step = if taken == 0 { 1 } else { self.step.saturating_mul(2).clamp(1, most) };
+            self.step = if taken == 0 { 1 } else { self.step.saturating_mul(4).clamp(1, most) };
             let all = u64::from(limit.unwrap_or(u32::MAX)).saturating_mul(self.ledger.grain());
             let step = u64::from(self.step).saturating_mul(self.ledger.grain());
             grains = missing.max(step.saturating_sub(self.left)).min(all.saturating_sub(taken));

@@ -43,7 +43,7 @@
 //! # Leases
 //! To store each permit would cost more than all the rest. So an instance reserves ahead: it stores a
 //! mark beyond what is taken and permits from memory what lies below it, its lease. A refill tops the
-//! lease up to 1, 2, 4 ... units, at most an eighth of the quota and [`MAX_LEASE_UNITS`]. After a crash
+//! lease up to 1, 4, 16 ... units, at most an eighth of the quota and [`MAX_LEASE_UNITS`]. After a crash
 //! the next instance takes everything below the mark for taken. An idle instance gives back what it
 //! did not need. `Sliding` and `Concurrency` windows have no marks: their ledger is read and written on
 //! each permit, so what follows is trivial for them.

@@ -6,7 +6,7 @@ use std::rc::Rc;
 use durable::identity::IdentityStub;
 use durable::live_registry::RegistryStub;
 use limits::UnixMillis;
-use worker::{Context, D1Database, Date, Env, Fetcher, Hyperdrive, js_sys};
+use worker::{Context, D1Database, Env, Fetcher, Hyperdrive, js_sys};
 
 use crate::bindings;
 use crate::config::{Config, ConfigError};
@@ -82,7 +82,7 @@ impl App {
 
 /// The clock. On Workers it stands still while code runs and moves on with input and output.
 pub fn now() -> UnixMillis {
-    UnixMillis(Date::now().as_millis())
+    UnixMillis(js_sys::Date::now() as u64)
 }
 
 /// The instant as ISO 8601 in UTC with milliseconds, as all bodies have it.

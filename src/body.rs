@@ -1,16 +1,16 @@
 //! Request bodies, never larger than the bound.
 
 use futures::StreamExt;
-use worker::Request;
 
 use crate::error::ApiError;
+use crate::incoming::Incoming;
 
 /// Refuses a body whose announced size is over the bound, before anything is read or counted.
 ///
 /// # Errors
 /// [`ApiError::BodyTooLarge`].
-pub fn check_announced_size(request: &Request, limit: u64) -> Result<(), ApiError> {
-    let announced = request.headers().get("Content-Length")?.and_then(|length| length.parse().ok());
+pub fn check_announced_size(request: &Incoming, limit: u64) -> Result<(), ApiError> {
+    let announced = request.header("Content-Length")?.and_then(|length| length.parse().ok());
     match announced {
         Some(size) if size > limit => Err(ApiError::BodyTooLarge { size, limit }),
         _ => Ok(()),
@@ -21,12 +21,13 @@ pub fn check_announced_size(request: &Request, limit: u64) -> Result<(), ApiErro
 ///
 /// # Errors
 /// [`ApiError::BodyTooLarge`], or a connection that broke.
-pub async fn read(request: &mut Request, limit: u64) -> Result<Vec<u8>, ApiError> {
+pub async fn read(request: &Incoming, limit: u64) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
-    if request.inner().body().is_none() {
+    if !request.has_body() {
         return Ok(bytes);
     }
-    let mut chunks = request.stream()?;
+    let mut platform = request.to_platform();
+    let mut chunks = platform.stream()?;
     while let Some(chunk) = chunks.next().await {
         let chunk = chunk?;
         let size = bytes.len() as u64 + chunk.len() as u64;
@@ -41,25 +42,25 @@ pub async fn read(request: &mut Request, limit: u64) -> Result<Vec<u8>, ApiError
 #[cfg(all(test, target_arch = "wasm32"))]
 mod wasm_tests {
     use wasm_bindgen_test::wasm_bindgen_test;
-    use worker::{Method, RequestInit};
+    use worker::{Method, Request, RequestInit};
 
     use super::*;
 
-    fn request(body: Option<&str>) -> Request {
+    fn request(body: Option<&str>) -> Incoming {
         let mut init = RequestInit::new();
         init.with_method(Method::Post).with_body(body.map(Into::into));
-        Request::new_with_init("https://api.example/", &init).unwrap()
+        Incoming::from(Request::new_with_init("https://api.example/", &init).unwrap().inner().clone())
     }
 
     #[wasm_bindgen_test]
     async fn the_bound_is_exact() {
-        assert_eq!(read(&mut request(Some("12345")), 5).await.unwrap(), b"12345");
-        let refused = read(&mut request(Some("123456")), 5).await;
+        assert_eq!(read(&request(Some("12345")), 5).await.unwrap(), b"12345");
+        let refused = read(&request(Some("123456")), 5).await;
         assert!(matches!(refused, Err(ApiError::BodyTooLarge { size: 6, limit: 5 })));
     }
 
     #[wasm_bindgen_test]
     async fn no_body_is_an_empty_one() {
-        assert_eq!(read(&mut request(None), 5).await.unwrap(), b"");
+        assert_eq!(read(&request(None), 5).await.unwrap(), b"");
     }
 }

@@ -11,13 +11,14 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 use limits::UnixMillis;
-use worker::{Context, Env, Fetcher, Method, Request, console_error, js_sys, web_sys};
+use worker::{Context, Env, Fetcher, Method, console_error, js_sys, web_sys};
 
 use crate::admission::{Admitted, admit, report_counters};
 use crate::app::{App, now};
 use crate::body::check_announced_size;
 use crate::cors::{Cors, preflight};
 use crate::error::{ApiError, ApiResult};
+use crate::incoming::Incoming;
 use crate::reply::{Body, Reply};
 use crate::router::{Found, Route, find};
 
@@ -40,22 +41,20 @@ struct Timed {
 ///
 /// # Errors
 /// If the platform refuses a header, which is a defect.
-pub async fn answer(request: Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+pub async fn answer(request: Incoming, env: Env, context: Context) -> worker::Result<web_sys::Response> {
     let arrived_at = now();
-    let url = request.url()?;
     let asked = Asked {
         method: request.method(),
-        path: url.path().to_owned(),
-        pretty: url.query_pairs().any(|(name, _)| name == "pretty"),
+        path: request.path().to_owned(),
+        pretty: request.has_parameter("pretty"),
         request_id: request_id(arrived_at),
         arrived_at,
     };
     let Timed { mut reply, admission_ms } = match App::new(env, Some(context)) {
         Ok(app) => {
-            let origin = request.headers().get("Origin")?;
+            let origin = request.header("Origin")?;
             let reads = matches!(asked.method, Method::Get | Method::Head | Method::Options);
-            let own_origin = url.origin().ascii_serialization();
-            let cors = Cors::judge(origin, &own_origin, &asked.path, reads, &app.config.allowed_origins);
+            let cors = Cors::judge(origin, request.origin(), &asked.path, reads, &app.config.allowed_origins);
             let mut timed = route(app, request, &asked, &cors).await;
             cors.stamp(&mut timed.reply);
             timed
@@ -66,15 +65,15 @@ pub async fn answer(request: Request, env: Env, context: Context) -> worker::Res
     reply.into_response(&asked.method, asked.pretty)
 }
 
-async fn route(app: App, request: Request, asked: &Asked, cors: &Cors) -> Timed {
-    let accept = request.headers().get("Accept").ok().flatten().unwrap_or_default();
+async fn route(app: App, request: Incoming, asked: &Asked, cors: &Cors) -> Timed {
+    let accept = request.header("Accept").ok().flatten().unwrap_or_default();
     let found = find(&asked.method, &asked.path, accept.contains("text/html"));
     let uncounted = |result: ApiResult| Timed {
         reply: result.unwrap_or_else(|error| refuse(error, asked)),
         admission_ms: None,
     };
     match found {
-        Found::Page => uncounted(serve_asset(&app, request).await),
+        Found::Page => uncounted(serve_asset(&app, &request).await),
         _ if *cors == Cors::Foreign => uncounted(Err(ApiError::OriginRejected)),
         _ if asked.method == Method::Options => uncounted(Ok(preflight())),
         Found::Nothing => uncounted(Err(ApiError::NotFound)),
@@ -118,9 +117,9 @@ async fn handle(app: App, route: &Route, admitted: Admitted) -> ApiResult {
     outcome.unwrap_or_else(|_| Err(ApiError::Internal { cause: "a handler panicked".to_owned() }))
 }
 
-async fn serve_asset(app: &App, request: Request) -> ApiResult {
+async fn serve_asset(app: &App, request: &Incoming) -> ApiResult {
     let assets: Fetcher = app.assets()?;
-    let response = assets.fetch_request(request).await?;
+    let response = assets.fetch_request(request.to_platform()).await?;
     Ok(Reply { status: response.status_code(), headers: Vec::new(), body: Body::Asset(response) })
 }
 

@@ -12,6 +12,7 @@ mod config;
 mod cors;
 mod door;
 mod error;
+mod incoming;
 mod queues;
 mod reply;
 mod router;
@@ -23,9 +24,7 @@ pub use durable::identity::Identity;
 pub use durable::live_registry::LiveRegistry;
 
 use serde_json::json;
-use worker::{
-    Context, Env, MessageBatch, Request, ScheduleContext, ScheduledEvent, console_error, event, web_sys,
-};
+use worker::{Context, Env, MessageBatch, ScheduleContext, ScheduledEvent, console_error, event, web_sys};
 
 use crate::app::App;
 
@@ -36,8 +35,8 @@ fn start() {
 }
 
 #[event(fetch)]
-async fn fetch(request: Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
-    door::answer(request, env, context).await
+async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker::Result<web_sys::Response> {
+    door::answer(request.into(), env, context).await
 }
 
 #[event(queue)]

@@ -1,6 +1,6 @@
 //! Answers, and the one place where they become responses with all common headers.
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 use worker::js_sys::{JSON, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
 use worker::web_sys::{self, ResponseInit};
@@ -41,7 +41,14 @@ pub enum Body {
 #[derive(Serialize)]
 struct Init<'a> {
     status: u16,
+    /// No name comes twice. As members of an object, because the platform takes half as long for that as for
+    /// an array of pairs.
+    #[serde(serialize_with = "write_members")]
     headers: Vec<(&'a str, &'a str)>,
+}
+
+fn write_members<S: Serializer>(headers: &[(&str, &str)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(headers.iter().copied())
 }
 
 impl Reply {

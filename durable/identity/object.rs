@@ -8,7 +8,7 @@ use std::rc::Rc;
 
 use limits::{Book, Effect, Ledger, Override, Policy, PolicyError, Quota, UnixMillis};
 use worker::{
-    Date, DurableObject, Env, Headers, Request, Response, Result, SqlStorage, State, durable_object,
+    DurableObject, Env, Headers, Request, Response, Result, SqlStorage, State, durable_object, js_sys,
 };
 
 use super::reporter::{Reporter, Seen};
@@ -424,5 +424,5 @@ fn check_id(id: &str) -> std::result::Result<(), String> {
 }
 
 fn clock() -> UnixMillis {
-    UnixMillis(Date::now().as_millis())
+    UnixMillis(js_sys::Date::now() as u64)
 }

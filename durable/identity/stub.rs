@@ -1,7 +1,10 @@
 //! The typed caller: what the front Worker sees of an identity's object.
 
 use limits::Identity;
-use worker::{Env, ObjectNamespace};
+use worker::wasm_bindgen::JsCast;
+use worker::wasm_bindgen_futures::JsFuture;
+use worker::worker_sys::DurableObject;
+use worker::{Env, ObjectNamespace, web_sys};
 
 use super::envelope;
 use super::wire::{Act, Acted, Charge, Command, Envelope, Reply, State, Take, VERSION};
@@ -101,10 +104,13 @@ impl IdentityStub {
     }
 
     async fn fetch(&self, identity: &Identity, url: &str) -> Result<Reply, CallError> {
-        let object = self.namespace.get_by_name(&identity.object_name())?;
-        let response = object.fetch_with_str(url).await?;
-        let status = response.status_code();
-        match response.headers().get(envelope::REPLY)? {
+        // Not through the wrappers of `worker`: they look at everything that a response may have.
+        let object: DurableObject = self.namespace.get_by_name(&identity.object_name())?.into_rpc();
+        let asking = object.fetch_with_str(url).map_err(worker::Error::from)?;
+        let response = JsFuture::from(asking).await.map_err(worker::Error::from)?;
+        let response: web_sys::Response = response.unchecked_into();
+        let status = response.status();
+        match response.headers().get(envelope::REPLY).map_err(worker::Error::from)? {
             Some(sealed) => envelope::open(&sealed)
                 .map_err(|error| CallError::Refused { status, text: format!("no reply: {error}") }),
             None => Err(CallError::Refused { status, text: "no reply".to_owned() }),

@@ -2,10 +2,10 @@
 
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use worker::Request;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::incoming::Incoming;
 
 /// The header field with the key.
 const ADMIN_KEY: &str = "X-Admin-Key";
@@ -14,9 +14,9 @@ const ADMIN_KEY: &str = "X-Admin-Key";
 ///
 /// # Errors
 /// [`ApiError::SecretMissing`] if there is no key to compare with, [`ApiError::Unauthorized`] if it is another.
-pub fn check_admin(app: &App, request: &Request) -> Result<(), ApiError> {
+pub fn check_admin(app: &App, request: &Incoming) -> Result<(), ApiError> {
     let key = app.config.admin_key.as_ref().ok_or(ApiError::SecretMissing { variable: "ADMIN_KEY" })?;
-    let offered = request.headers().get(ADMIN_KEY)?.unwrap_or_default();
+    let offered = request.header(ADMIN_KEY)?.unwrap_or_default();
     // Hashes have one length, so the time tells nothing of the key's either.
     let (key, offered) = (Sha256::digest(key.reveal()), Sha256::digest(&offered));
     if bool::from(key.as_slice().ct_eq(offered.as_slice())) { Ok(()) } else { Err(ApiError::Unauthorized) }

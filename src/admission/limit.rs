@@ -10,13 +10,14 @@ use durable::live_registry::wire::{Cost, Report};
 use futures::future::{Either, select};
 use limits::{OnOutage, Policy, UnixMillis, Window};
 use serde_json::{Value, json};
-use worker::{Delay, Request, console_error};
+use worker::{Delay, console_error};
 
 use super::refusals::Refusals;
 use super::{Caller, Counted};
 use crate::app::{App, now};
 use crate::config::RateLimitFields;
 use crate::error::ApiError;
+use crate::incoming::Incoming;
 use crate::router::Route;
 
 /// How long an object may take to answer, in milliseconds.
@@ -104,7 +105,7 @@ pub fn report_counters(app: &App) {
 /// If there is no decision and a policy refuses then: 503, and no second budget.
 pub async fn take(
     app: &App,
-    request: &Request,
+    request: &Incoming,
     caller: &Caller,
     route: &Route,
     nonce: &str,
@@ -191,11 +192,11 @@ impl From<AskError> for ApiError {
 
 /// Asks, within the deadline. An object that could not be reached is asked once more: the nonce keeps it from
 /// charging twice.
-async fn ask(app: &App, request: &Request, caller: &Caller, take: Take) -> Result<Reply, AskError> {
+async fn ask(app: &App, request: &Incoming, caller: &Caller, take: Take) -> Result<Reply, AskError> {
     let objects = app.identities()?;
     let asking = async {
         #[cfg(feature = "faults")]
-        if let Some(ms) = request.headers().get("X-Fault-Hang-Ms")?.and_then(|ms| ms.parse().ok()) {
+        if let Some(ms) = request.header("X-Fault-Hang-Ms")?.and_then(|ms| ms.parse().ok()) {
             return Ok(objects.hang(&caller.identity, take, ms).await?);
         }
         #[cfg(not(feature = "faults"))]

@@ -13,10 +13,10 @@ mod policies;
 mod refusals;
 
 use limits::{Identity, Scope, Tier};
-use worker::Request;
 
 use crate::app::App;
 use crate::error::ApiError;
+use crate::incoming::Incoming;
 use crate::router::Route;
 
 pub use limit::{Charged, report_counters};
@@ -46,7 +46,7 @@ pub struct Caller {
 /// A request that was admitted, and what is known of it.
 pub struct Admitted {
     /// The request.
-    pub request: Request,
+    pub request: Incoming,
     /// Who asks.
     pub caller: Caller,
     /// How things stand with the caller's limits.
@@ -63,7 +63,7 @@ pub struct Admitted {
 /// If the caller can't be told, is not let in, or can't be counted. A refusal for want of room is no error.
 pub async fn admit(
     app: &App,
-    request: &Request,
+    request: &Incoming,
     route: &Route,
     request_id: &str,
 ) -> Result<(Caller, Charged), ApiError> {

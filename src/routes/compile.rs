@@ -29,9 +29,9 @@ const SIMULTANEOUS_FETCHES: usize = 6;
 /// Fails: 400 a body that is no JSON, has the wrong shape, or names a source the service does not fetch;
 /// 413 a body over the bound; 500 a source that can't be had or is broken.
 pub async fn compile_list(app: App, admitted: Admitted) -> ApiResult {
-    let mut request = admitted.request;
+    let request = admitted.request;
     let own_host = request.url()?.host_str().map(str::to_owned);
-    let bytes = body::read(&mut request, app.config.max_body_bytes).await?;
+    let bytes = body::read(&request, app.config.max_body_bytes).await?;
     let asked = CompileRequest::parse(&bytes)?;
     drop(bytes);
 

@@ -34,7 +34,7 @@ pub async fn take_twice(app: App, admitted: Admitted) -> ApiResult {
 pub async fn send_the_unknown(app: App, admitted: Admitted) -> ApiResult {
     let take = take_again(&admitted);
     let bad_nonce = Take { nonce: "not visible".to_owned(), ..take.clone() };
-    let charges = take.charges.iter().map(|charge| Charge { limit: Some(0), ..charge.clone() });
+    let charges = take.charges.iter().map(|charge| Charge { ms: 0, ..charge.clone() });
     let bad_policy = Take { charges: charges.collect(), ..take.clone() };
     let mut refusals = Vec::new();
     for anything in [

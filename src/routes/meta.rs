@@ -12,7 +12,7 @@ use crate::store::d1;
 /// `GET /api`: what can be asked. A browser is led to the documentation instead, unless it says
 /// `?format=json`.
 pub async fn show_index(app: App, admitted: Admitted) -> ApiResult {
-    let accept = admitted.request.headers().get("Accept")?.unwrap_or_default();
+    let accept = admitted.request.header("Accept")?.unwrap_or_default();
     let wants_json =
         admitted.request.url()?.query_pairs().any(|(name, value)| name == "format" && value == "json");
     if accept.contains("text/html") && !wants_json {

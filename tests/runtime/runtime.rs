@@ -111,7 +111,7 @@ impl Drop for Runtime {
 
 fn serve(options: &Options, folder: &Path) -> (Child, String) {
     let (vars, ready) = (folder.join("vars"), folder.join("ready.json"));
-    let lines: String = options.vars.iter().map(|(name, value)| format!("{name}={value}\n")).collect();
+    let lines: String = options.vars.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
     fs::write(&vars, lines).unwrap();
     let _old = fs::remove_file(&ready);
     let log = fs::File::options().append(true).create(true).open(folder.join("log")).unwrap();

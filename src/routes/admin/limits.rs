@@ -70,7 +70,7 @@ pub async fn show_identity(app: App, admitted: Admitted) -> ApiResult {
 }
 
 /// `POST /admin/limits/{identity}/reset`: forgets what was taken, under the `policy` of the body or under all.
-pub async fn reset(app: App, mut admitted: Admitted) -> ApiResult {
+pub async fn reset(app: App, admitted: Admitted) -> ApiResult {
     #[derive(Deserialize, Default)]
     #[serde(deny_unknown_fields)]
     struct Reset {
@@ -78,7 +78,7 @@ pub async fn reset(app: App, mut admitted: Admitted) -> ApiResult {
         reason: Option<String>,
     }
 
-    let Reset { policy, reason } = read_body::<Option<Reset>>(&mut admitted).await?.unwrap_or_default();
+    let Reset { policy, reason } = read_body::<Option<Reset>>(&admitted).await?.unwrap_or_default();
     check_reason(reason.as_deref().unwrap_or("-"))?;
     let identity = parse_identity(&admitted.item)?;
     if let Some(policy) = &policy {
@@ -88,7 +88,7 @@ pub async fn reset(app: App, mut admitted: Admitted) -> ApiResult {
 }
 
 /// `PUT /admin/limits/{identity}/override`: another quota for one policy, for a time or for ever.
-pub async fn set_override(app: App, mut admitted: Admitted) -> ApiResult {
+pub async fn set_override(app: App, admitted: Admitted) -> ApiResult {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "camelCase")]
     struct Wanted {
@@ -103,7 +103,7 @@ pub async fn set_override(app: App, mut admitted: Admitted) -> ApiResult {
         "requests".to_owned()
     }
 
-    let Wanted { policy, value, expires_at, reason } = read_body(&mut admitted).await?;
+    let Wanted { policy, value, expires_at, reason } = read_body(&admitted).await?;
     check_reason(&reason)?;
     let identity = parse_identity(&admitted.item)?;
     let value = value.as_u64().filter(|value| (1..=MAX_VALUE).contains(value)).ok_or_else(|| {
@@ -129,7 +129,7 @@ pub async fn clear_override(app: App, admitted: Admitted) -> ApiResult {
 }
 
 /// `PUT /admin/limits/{identity}/ban`: refuses everything, for a time or for ever.
-pub async fn ban(app: App, mut admitted: Admitted) -> ApiResult {
+pub async fn ban(app: App, admitted: Admitted) -> ApiResult {
     #[derive(Deserialize)]
     #[serde(deny_unknown_fields, rename_all = "camelCase")]
     struct Wanted {
@@ -137,7 +137,7 @@ pub async fn ban(app: App, mut admitted: Admitted) -> ApiResult {
         reason: String,
     }
 
-    let Wanted { expires_at, reason } = read_body(&mut admitted).await?;
+    let Wanted { expires_at, reason } = read_body(&admitted).await?;
     check_reason(&reason)?;
     let identity = parse_identity(&admitted.item)?;
     let until = parse_expiry(expires_at.as_ref(), app.now)?;
@@ -203,7 +203,7 @@ pub async fn show_cost(app: App, _admitted: Admitted) -> ApiResult {
 
 /// `GET /admin/limits/live`: a WebSocket with a snapshot and then all changes.
 pub async fn watch(app: App, admitted: Admitted) -> ApiResult {
-    let upgrade = admitted.request.headers().get("Upgrade")?.unwrap_or_default();
+    let upgrade = admitted.request.header("Upgrade")?.unwrap_or_default();
     if !upgrade.eq_ignore_ascii_case("websocket") {
         let detail = "this path takes WebSockets alone".to_owned();
         return Err(ApiError::Unusable { code: "upgrade_required", detail });
@@ -235,7 +235,7 @@ async fn act(
     action: Action,
     reason: Option<String>,
 ) -> ApiResult {
-    let id = match admitted.request.headers().get("Idempotency-Key")? {
+    let id = match admitted.request.header("Idempotency-Key")? {
         None => admitted.request_id.clone(),
         Some(key) => parse_key(key)?,
     };
@@ -364,8 +364,8 @@ fn parse_key(key: String) -> Result<String, ApiError> {
 }
 
 /// A body of this API. An empty one counts as `null`.
-async fn read_body<T: for<'de> Deserialize<'de>>(admitted: &mut Admitted) -> Result<T, ApiError> {
-    let bytes = body::read(&mut admitted.request, MAX_BODY_BYTES).await?;
+async fn read_body<T: for<'de> Deserialize<'de>>(admitted: &Admitted) -> Result<T, ApiError> {
+    let bytes = body::read(&admitted.request, MAX_BODY_BYTES).await?;
     let text = if bytes.is_empty() { b"null".as_slice() } else { bytes.as_slice() };
     let value: Value = serde_json::from_slice(text).map_err(|_| ApiError::NotJson)?;
     serde_path_to_error::deserialize(value).map_err(|error| {
