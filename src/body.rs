@@ -49,7 +49,8 @@ mod wasm_tests {
     fn request(body: Option<&str>) -> Incoming {
         let mut init = RequestInit::new();
         init.with_method(Method::Post).with_body(body.map(Into::into));
-        Incoming::from(Request::new_with_init("https://api.example/", &init).unwrap().inner().clone())
+        let request = Request::new_with_init("https://api.example/", &init).unwrap();
+        Incoming::from(Clone::clone(request.inner()))
     }
 
     #[wasm_bindgen_test]

@@ -6,11 +6,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use futures::StreamExt;
 use journeys::{Answer, Client, Options, Runtime, fresh_address};
 use reqwest::Method;
+use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
-use crate::{faulty, plain};
+use crate::plain;
 
 /// The published bound of how long a reset may take to be felt.
 const FELT_WITHIN: Duration = Duration::from_secs(2);
@@ -299,7 +300,9 @@ async fn a_watcher_misses_nothing() {
 
 #[tokio::test]
 async fn a_list_of_100_000_identities_stays_fast() {
-    let filler = Client::new(faulty());
+    // Of its own: filling keeps the Worker busy.
+    let runtime = Runtime::start(Options { with_faults: true, ..Options::default() });
+    let filler = Client::new(&runtime.url);
     for n in 0..100 {
         let answer = Answer::to(
             filler
@@ -316,7 +319,7 @@ async fn a_list_of_100_000_identities_stays_fast() {
             for _ in 0..10 {
                 let started_at = Instant::now();
                 let page =
-                    get(faulty(), &format!("/admin/limits?sort={sort}{filter}&limit=100{after}")).await;
+                    get(&runtime.url, &format!("/admin/limits?sort={sort}{filter}&limit=100{after}")).await;
                 times.push(started_at.elapsed());
                 assert!(page["count"].as_u64().unwrap() >= 100_000, "{}", page["count"]);
                 after = format!("&after={}", page["next"].as_str().unwrap());
@@ -351,4 +354,58 @@ async fn the_bill_is_shown() {
         try_compile(&client).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
+}
+
+/// Changes rows of the stopped runtime's D1; returns how many.
+fn change_d1(runtime: &Runtime, statement: &str) -> usize {
+    let folder = runtime.state().join("v3/d1/miniflare-D1DatabaseObject");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    // The runtime keeps a file of its own beside the database; that one has no such table.
+    files
+        .filter(|file| file.extension().is_some_and(|extension| extension == "sqlite"))
+        .map(|file| Connection::open(file).unwrap().execute(statement, ()).unwrap_or(0))
+        .sum()
+}
+
+/// As if whoever acted had died: once before the object was asked, once before the outcome was written. The
+/// schedule finds out which.
+#[tokio::test]
+async fn an_action_whose_outcome_was_lost_is_settled() {
+    let mut runtime = Runtime::start(Options::default());
+    let identity = format!("net:{}", fresh_address());
+    let path = format!("/admin/limits/{identity}/ban");
+    let done = admin(&runtime.url, Method::PUT, &path, Some(json!({ "reason": "a journey" }))).await;
+    assert_eq!(done.status, 200, "{done:?}");
+    runtime.stop();
+    let n = change_d1(
+        &runtime,
+        "UPDATE limit_audit SET outcome = 'pending', before = NULL, after = NULL, asked_at = asked_at - 120000",
+    );
+    assert_eq!(n, 1);
+    let n = change_d1(
+        &runtime,
+        "INSERT INTO limit_audit (id, asked_at, identity, author, action, details)
+         SELECT 'lost', asked_at, identity, author, 'unban', '\"unban\"' FROM limit_audit",
+    );
+    assert_eq!(n, 1);
+    runtime.restart();
+
+    assert_eq!(Client::new(&runtime.url).get("/cdn-cgi/local/scheduled").await.status, 200);
+    let started_at = Instant::now();
+    let entries = loop {
+        let entries = audit(&runtime.url, &identity).await;
+        if entries.iter().all(|entry| entry["outcome"] != "pending") {
+            break entries;
+        }
+        assert!(started_at.elapsed() < Duration::from_secs(10), "{entries:?}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    };
+    let find = |action: &str| entries.iter().find(|entry| entry["action"] == action).unwrap();
+    assert_eq!((&find("ban")["outcome"], &find("ban")["after"]), (&json!("done"), &done.json()["after"]));
+    assert_eq!(
+        (&find("unban")["outcome"], &find("unban")["after"]),
+        (&json!("never_happened"), &Value::Null)
+    );
+    let opened = get(&runtime.url, &format!("/admin/limits/{identity}")).await;
+    assert_eq!(opened["state"]["ban"]["reason"], "a journey");
 }
