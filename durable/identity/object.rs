@@ -7,16 +7,15 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use limits::{Book, Effect, Ledger, Override, Policy, PolicyError, Quota, UnixMillis};
-use worker::{
-    DurableObject, Env, Headers, Request, Response, Result, SqlStorage, State, durable_object, js_sys,
-};
+use worker::{DurableObject, Env, Headers, Request, Response, Result, State, durable_object, js_sys};
 
+use super::envelope;
 use super::reporter::{Reporter, Seen};
+use super::schema::Tables;
 use super::wire::{
     Act, Acted, Action, Banned, Charge, Command, Decided, Envelope, Exception, MAX_ACT_AGE_MS, MAX_CHARGES,
     MAX_ID_BYTES, PolicyState, Reply, Standing, State as Shown, Take, VERSION,
 };
-use super::{envelope, schema};
 
 /// Answers kept for requests that are asked once more. A front asks again at most once, and at once.
 const MAX_ANSWERED: usize = 64;
@@ -30,6 +29,7 @@ pub struct Identity {
     state: State,
     // A panic can't leave it wrong: what is decided is remembered in one step, after the deciding.
     memory: AssertUnwindSafe<RefCell<Memory>>,
+    tables: AssertUnwindSafe<Tables>,
     reporter: AssertUnwindSafe<Rc<Reporter>>,
 }
 
@@ -48,7 +48,8 @@ struct Memory {
 impl DurableObject for Identity {
     fn new(state: State, env: Env) -> Self {
         let reporter = AssertUnwindSafe(Rc::new(Reporter::new(env)));
-        Self { state, memory: AssertUnwindSafe(RefCell::new(Memory::default())), reporter }
+        let tables = AssertUnwindSafe(Tables::new(state.storage().sql()));
+        Self { state, memory: AssertUnwindSafe(RefCell::new(Memory::default())), tables, reporter }
     }
 
     async fn fetch(&self, request: Request) -> Result<Response> {
@@ -72,6 +73,7 @@ impl DurableObject for Identity {
             self.arm(at).await?;
         }
         if is_empty {
+            self.tables.forget();
             self.state.storage().delete_all().await?;
         }
         Response::empty()
@@ -84,10 +86,7 @@ impl Identity {
             Command::Take(take) => self.take(&take).await,
             Command::Peek(charges) => self.peek(&charges),
             Command::Act(act) => self.act(&act).await,
-            Command::Recall(id) => {
-                schema::create(&self.sql())?;
-                Ok(schema::load_action(&self.sql(), &id)?.map_or(Reply::Unknown, Reply::Acted))
-            }
+            Command::Recall(id) => Ok(self.tables.load_action(&id)?.map_or(Reply::Unknown, Reply::Acted)),
             #[cfg(feature = "faults")]
             #[allow(clippy::panic)]
             Command::Panic(take) => {
@@ -122,13 +121,12 @@ impl Identity {
     /// From the reading of memory and storage to the writing there is no await, so no other request can come
     /// between. Returns the answer and when to be woken.
     fn decide(&self, take: &Take, now: UnixMillis) -> Result<(Reply, Option<UnixMillis>)> {
-        let sql = self.sql();
         let mut memory = self.memory.borrow_mut();
         if let Some((_, reply)) = memory.answered.iter().find(|(nonce, _)| *nonce == take.nonce) {
             return Ok((reply.clone(), None));
         }
         let Memory { book, exceptions, .. } = &mut *memory;
-        let exceptions = load_once(exceptions, &sql)?;
+        let exceptions = load_once(exceptions, &self.tables)?;
         let ban = standing_ban(exceptions, now);
         let policies = match effective(&take.charges, exceptions, now) {
             Ok(policies) => policies,
@@ -142,8 +140,8 @@ impl Identity {
         let (reply, wake_at, n_writes) = match ban {
             Some(ban) => (Reply::Banned(Banned { now: now.0, until: ban.expires_at }), None, 0),
             None => {
-                let outcome = book.decide(&charges, now, |policy| schema::load_ledger(&sql, policy))?;
-                let wake_at = store(&sql, &outcome.effects)?;
+                let outcome = book.decide(&charges, now, |policy| self.tables.load_ledger(policy))?;
+                let wake_at = store(&self.tables, &outcome.effects)?;
                 (Reply::Decided(Decided::new(&outcome.decision, now)), wake_at, outcome.effects.len())
             }
         };
@@ -176,17 +174,16 @@ impl Identity {
 
     /// Everything there is to see under these policies. Stores nothing.
     fn show(&self, charges: &[Charge], now: UnixMillis) -> Result<std::result::Result<Shown, PolicyError>> {
-        let sql = self.sql();
         let mut memory = self.memory.borrow_mut();
         let Memory { book, exceptions, .. } = &mut *memory;
-        let exceptions = load_once(exceptions, &sql)?;
+        let exceptions = load_once(exceptions, &self.tables)?;
         let policies = match effective(charges, exceptions, now) {
             Ok(policies) => policies,
             Err(error) => return Ok(Err(error)),
         };
         let peeks: Vec<limits::Charge<'_>> =
             policies.iter().map(|policy| limits::Charge::new(policy, 0)).collect();
-        let outcome = book.decide(&peeks, now, |policy| schema::load_ledger(&sql, policy))?;
+        let outcome = book.decide(&peeks, now, |policy| self.tables.load_ledger(policy))?;
         let states = charges.iter().zip(&outcome.decision.standings).map(|(charge, standing)| {
             let standing = Standing::from(*standing);
             PolicyState {
@@ -210,10 +207,8 @@ impl Identity {
             return Ok(Reply::Refused(reason));
         }
         let now = clock();
-        let sql = self.sql();
-        schema::create(&sql)?;
         // From here to the writing of the action there is no await.
-        if let Some(acted) = schema::load_action(&sql, &act.id)? {
+        if let Some(acted) = self.tables.load_action(&act.id)? {
             return Ok(Reply::Acted(acted));
         }
         if now.0.saturating_sub(act.asked_at) > MAX_ACT_AGE_MS {
@@ -229,8 +224,8 @@ impl Identity {
         self.change(act, now).inspect_err(|_| self.forget())?;
         let after = self.show(&act.policies, now)?.unwrap_or_else(|_| before.clone());
         let acted = Acted { before, after };
-        schema::save_action(&sql, &act.id, now, &acted)?;
-        if let Some(at) = schema::load_next_end(&sql, KEEP_ACTIONS_MS)? {
+        self.tables.save_action(&act.id, now, &acted)?;
+        if let Some(at) = self.tables.load_next_end(KEEP_ACTIONS_MS)? {
             self.arm(at).await?;
         }
         self.reporter.saw_change(&acted.after, &act.policies, &self.state, now);
@@ -241,7 +236,6 @@ impl Identity {
     }
 
     fn change(&self, act: &Act, now: UnixMillis) -> Result<()> {
-        let sql = self.sql();
         let mut memory = self.memory.borrow_mut();
         // Answers of before say nothing any more.
         memory.answered.clear();
@@ -254,19 +248,19 @@ impl Identity {
         };
         match &act.action {
             Action::Reset { policy } => {
-                let mut stored = schema::load_ledgers(&sql)?;
+                let mut stored = self.tables.load_ledgers()?;
                 stored.retain(|(name, _)| policy.as_ref().is_none_or(|policy| policy == name));
                 let effects = memory.book.reset(stored, now);
-                store(&sql, &effects)?;
+                store(&self.tables, &effects)?;
             }
             Action::SetOverride { policy, value, expires_at, reason } => {
-                schema::save_exception(&sql, policy, &exception(Some(*value), *expires_at, reason))?;
+                self.tables.save_exception(policy, &exception(Some(*value), *expires_at, reason))?;
             }
-            Action::ClearOverride { policy } => schema::delete_exception(&sql, policy)?,
+            Action::ClearOverride { policy } => self.tables.delete_exception(policy)?,
             Action::Ban { until, reason } => {
-                schema::save_exception(&sql, BAN, &exception(None, *until, reason))?;
+                self.tables.save_exception(BAN, &exception(None, *until, reason))?;
             }
-            Action::Unban => schema::delete_exception(&sql, BAN)?,
+            Action::Unban => self.tables.delete_exception(BAN)?,
         }
         memory.exceptions = None;
         Ok(())
@@ -274,19 +268,17 @@ impl Identity {
 
     /// What the alarm does; returns when it is to come again, and whether nothing is left to keep.
     fn clean_up(&self, now: UnixMillis) -> Result<(Option<UnixMillis>, bool)> {
-        let sql = self.sql();
-        schema::create(&sql)?;
         let mut memory = self.memory.borrow_mut();
         memory.alarm_at = None;
-        schema::delete_expired_exceptions(&sql, now)?;
-        schema::delete_actions_before(&sql, UnixMillis(now.0.saturating_sub(KEEP_ACTIONS_MS)))?;
+        self.tables.delete_expired_exceptions(now)?;
+        self.tables.delete_actions_until(UnixMillis(now.0.saturating_sub(KEEP_ACTIONS_MS)))?;
         memory.exceptions = None;
-        let stored = schema::load_ledgers(&sql)?;
+        let stored = self.tables.load_ledgers()?;
         let effects = memory.book.wake(stored.clone(), now);
         let n_handed_back = handed_back(&stored, &effects);
-        let wake_at = store(&sql, &effects)?;
-        let next_end = schema::load_next_end(&sql, KEEP_ACTIONS_MS)?;
-        let exceptions = load_once(&mut memory.exceptions, &sql)?;
+        let wake_at = store(&self.tables, &effects)?;
+        let next_end = self.tables.load_next_end(KEEP_ACTIONS_MS)?;
+        let exceptions = load_once(&mut memory.exceptions, &self.tables)?;
         let next = wake_at.into_iter().chain(next_end).min();
         // An exception without an end needs no alarm, but it stays.
         let is_idle = wake_at.is_none() && exceptions.is_empty();
@@ -319,23 +311,18 @@ impl Identity {
     fn forget(&self) {
         self.memory.replace(Memory::default());
     }
-
-    fn sql(&self) -> SqlStorage {
-        self.state.storage().sql()
-    }
 }
 
 /// The name under which the ban is stored; no policy has it.
 const BAN: &str = "";
 
-/// The exceptions, read from storage the first time. That is also when the tables are made.
+/// The exceptions, read from storage the first time.
 fn load_once<'a>(
     exceptions: &'a mut Option<Vec<(String, Exception)>>,
-    sql: &SqlStorage,
+    tables: &Tables,
 ) -> Result<&'a [(String, Exception)]> {
     if exceptions.is_none() {
-        schema::create(sql)?;
-        *exceptions = Some(schema::load_exceptions(sql)?);
+        *exceptions = Some(tables.load_exceptions()?);
     }
     Ok(exceptions.as_deref().unwrap_or_default())
 }
@@ -373,12 +360,12 @@ fn effective(
 }
 
 /// Carries the effects out; returns when to be woken.
-fn store(sql: &SqlStorage, effects: &[Effect]) -> Result<Option<UnixMillis>> {
+fn store(tables: &Tables, effects: &[Effect]) -> Result<Option<UnixMillis>> {
     let mut wake_at = None;
     for effect in effects {
         match effect {
-            Effect::Save { policy, ledger } => schema::save_ledger(sql, policy, ledger)?,
-            Effect::Delete(policy) => schema::delete_ledger(sql, policy)?,
+            Effect::Save { policy, ledger } => tables.save_ledger(policy, ledger)?,
+            Effect::Delete(policy) => tables.delete_ledger(policy)?,
             Effect::WakeAt(at) => wake_at = Some(*at),
             // Exceptions and actions may still be there: the alarm finds out what is left.
             Effect::Forget => {}

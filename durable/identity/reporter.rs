@@ -1,7 +1,7 @@
 //! Tells the live registry what admins would want to see, after the answer has left and seldom.
 //!
 //! Told are transitions: an identity is seen for the first time, comes near its limit, is refused, banned,
-//! given another quota, or is idle. At most one report leaves per second; what comes in between waits for the
+//! given another quota, or is idle; and a busy one once a minute. At most one report leaves per second; what comes in between waits for the
 //! next. Reports carry no decision: if one is lost, a list is a little old, and its rows say how old.
 
 use std::cell::RefCell;
@@ -19,6 +19,9 @@ use crate::live_registry::{BINDING, RegistryStub};
 
 /// Time between two reports at least, in milliseconds.
 const PAUSE_MS: u64 = 1_000;
+
+/// How old a row of a busy identity gets at most, in milliseconds.
+const REFRESH_MS: u64 = 60_000;
 
 /// What a request showed.
 pub struct Seen<'a> {
@@ -88,7 +91,8 @@ impl Reporter {
                 .zip(&decided.standings)
                 .max_by_key(|(_, standing)| level(standing.limit, standing.used))
         {
-            if row.reset_at != standing.reset_at || row.policy != charge.policy {
+            // A window that admits again is another one.
+            if !is_refused && row.reset_at != standing.reset_at {
                 row.n_refused = 0;
             }
             row.policy.clone_from(&charge.policy);
@@ -100,7 +104,8 @@ impl Reporter {
         (row.banned, row.overridden, row.at) = (seen.banned, seen.overridden, seen.now.0);
         let told = told(row);
         notes.is_gone = false;
-        notes.is_due |= notes.told != Some(told);
+        let is_stale = notes.sent_at.is_none_or(|sent_at| sent_at.until(seen.now) >= REFRESH_MS);
+        notes.is_due |= is_stale || notes.told != Some(told);
         notes.told = Some(told);
     }
 

@@ -1,6 +1,9 @@
 //! The object's tables, and every statement that touches them.
 
+use std::cell::Cell;
+
 use limits::{Held, Ledger, UnixMillis};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use worker::{Result, SqlStorage, SqlStorageValue};
 
@@ -119,90 +122,138 @@ struct ActionRow {
 }
 
 #[derive(Deserialize)]
+struct CountRow {
+    n: u32,
+}
+
+#[derive(Deserialize)]
 struct InstantRow {
     at: Option<u64>,
 }
 
-pub fn create(sql: &SqlStorage) -> Result<()> {
-    sql.exec(TABLES, None).map(drop)
+/// The object's tables. They come with the first thing that is written: an object that is only looked at
+/// stores nothing.
+pub struct Tables {
+    sql: SqlStorage,
+    /// Whether they exist; none while nobody looked.
+    exist: Cell<Option<bool>>,
 }
 
-pub fn load_ledger(sql: &SqlStorage, policy: &str) -> Result<Option<Ledger>> {
-    let query = "SELECT policy, ledger FROM ledger WHERE policy = ?";
-    let rows: Vec<LedgerRow> = sql.exec(query, vec![policy.into()])?.to_array()?;
-    rows.first().map(LedgerRow::ledger).transpose()
-}
+impl Tables {
+    pub fn new(sql: SqlStorage) -> Self {
+        Self { sql, exist: Cell::new(None) }
+    }
 
-pub fn load_ledgers(sql: &SqlStorage) -> Result<Vec<(String, Ledger)>> {
-    let rows: Vec<LedgerRow> = sql.exec("SELECT policy, ledger FROM ledger", None)?.to_array()?;
-    rows.into_iter().map(|row| Ok((row.policy.clone(), row.ledger()?))).collect()
-}
+    /// To be called when storage was emptied.
+    pub fn forget(&self) {
+        self.exist.set(None);
+    }
 
-pub fn save_ledger(sql: &SqlStorage, policy: &str, ledger: &Ledger) -> Result<()> {
-    let text = serde_json::to_string(&Stored::from(ledger))?;
-    let query = "INSERT OR REPLACE INTO ledger (policy, ledger) VALUES (?, ?)";
-    sql.exec(query, vec![policy.into(), text.into()]).map(drop)
-}
+    fn exist(&self) -> Result<bool> {
+        if let Some(exist) = self.exist.get() {
+            return Ok(exist);
+        }
+        let query = "SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = 'ledger'";
+        let row: CountRow = self.sql.exec(query, None)?.one()?;
+        self.exist.set(Some(row.n > 0));
+        Ok(row.n > 0)
+    }
 
-pub fn delete_ledger(sql: &SqlStorage, policy: &str) -> Result<()> {
-    sql.exec("DELETE FROM ledger WHERE policy = ?", vec![policy.into()]).map(drop)
-}
+    /// All rows that a query finds; none without tables.
+    fn read<T: DeserializeOwned>(&self, query: &str, values: Vec<SqlStorageValue>) -> Result<Vec<T>> {
+        if self.exist()? { self.sql.exec(query, values)?.to_array() } else { Ok(Vec::new()) }
+    }
 
-/// All exceptions with the name of their policy; the ban's is empty.
-pub fn load_exceptions(sql: &SqlStorage) -> Result<Vec<(String, Exception)>> {
-    let query = "SELECT policy, value, expires_at, reason, author, since FROM exception";
-    let rows: Vec<ExceptionRow> = sql.exec(query, None)?.to_array()?;
-    let exceptions = rows.into_iter().map(|row| {
-        let ExceptionRow { policy, value, expires_at, reason, author, since } = row;
-        (policy, Exception { value, expires_at, reason, author, since })
-    });
-    Ok(exceptions.collect())
-}
+    /// Removes rows, if there are tables.
+    fn delete(&self, statement: &str, values: Vec<SqlStorageValue>) -> Result<()> {
+        if self.exist()? { self.sql.exec(statement, values).map(drop) } else { Ok(()) }
+    }
 
-pub fn save_exception(sql: &SqlStorage, policy: &str, exception: &Exception) -> Result<()> {
-    let optional = |value: Option<u64>| value.map_or(Ok(SqlStorageValue::Null), number);
-    let row = vec![
-        policy.into(),
-        optional(exception.value.map(u64::from))?,
-        optional(exception.expires_at)?,
-        exception.reason.as_str().into(),
-        exception.author.as_str().into(),
-        number(exception.since)?,
-    ];
-    let query = "INSERT OR REPLACE INTO exception (policy, value, expires_at, reason, author, since) \
-                 VALUES (?, ?, ?, ?, ?, ?)";
-    sql.exec(query, row).map(drop)
-}
+    /// Writes a row.
+    fn write(&self, statement: &str, values: Vec<SqlStorageValue>) -> Result<()> {
+        if !self.exist()? {
+            self.sql.exec(TABLES, None)?;
+            self.exist.set(Some(true));
+        }
+        self.sql.exec(statement, values).map(drop)
+    }
 
-pub fn delete_exception(sql: &SqlStorage, policy: &str) -> Result<()> {
-    sql.exec("DELETE FROM exception WHERE policy = ?", vec![policy.into()]).map(drop)
-}
+    pub fn load_ledger(&self, policy: &str) -> Result<Option<Ledger>> {
+        let query = "SELECT policy, ledger FROM ledger WHERE policy = ?";
+        let rows: Vec<LedgerRow> = self.read(query, vec![policy.into()])?;
+        rows.first().map(LedgerRow::ledger).transpose()
+    }
 
-pub fn delete_expired_exceptions(sql: &SqlStorage, now: UnixMillis) -> Result<()> {
-    sql.exec("DELETE FROM exception WHERE expires_at <= ?", vec![number(now.0)?]).map(drop)
-}
+    pub fn load_ledgers(&self) -> Result<Vec<(String, Ledger)>> {
+        let rows: Vec<LedgerRow> = self.read("SELECT policy, ledger FROM ledger", Vec::new())?;
+        rows.into_iter().map(|row| Ok((row.policy.clone(), row.ledger()?))).collect()
+    }
 
-pub fn load_action(sql: &SqlStorage, id: &str) -> Result<Option<Acted>> {
-    let rows: Vec<ActionRow> =
-        sql.exec("SELECT states FROM action WHERE id = ?", vec![id.into()])?.to_array()?;
-    Ok(rows.first().map(|row| serde_json::from_str(&row.states)).transpose()?)
-}
+    pub fn save_ledger(&self, policy: &str, ledger: &Ledger) -> Result<()> {
+        let text = serde_json::to_string(&Stored::from(ledger))?;
+        let query = "INSERT OR REPLACE INTO ledger (policy, ledger) VALUES (?, ?)";
+        self.write(query, vec![policy.into(), text.into()])
+    }
 
-pub fn save_action(sql: &SqlStorage, id: &str, now: UnixMillis, acted: &Acted) -> Result<()> {
-    let row = vec![id.into(), number(now.0)?, serde_json::to_string(acted)?.into()];
-    sql.exec("INSERT INTO action (id, done_at, states) VALUES (?, ?, ?)", row).map(drop)
-}
+    pub fn delete_ledger(&self, policy: &str) -> Result<()> {
+        self.delete("DELETE FROM ledger WHERE policy = ?", vec![policy.into()])
+    }
 
-pub fn delete_actions_before(sql: &SqlStorage, at: UnixMillis) -> Result<()> {
-    sql.exec("DELETE FROM action WHERE done_at < ?", vec![number(at.0)?]).map(drop)
-}
+    /// All exceptions with the name of their policy; the ban's is empty.
+    pub fn load_exceptions(&self) -> Result<Vec<(String, Exception)>> {
+        let query = "SELECT policy, value, expires_at, reason, author, since FROM exception";
+        let rows: Vec<ExceptionRow> = self.read(query, Vec::new())?;
+        let exceptions = rows.into_iter().map(|row| {
+            let ExceptionRow { policy, value, expires_at, reason, author, since } = row;
+            (policy, Exception { value, expires_at, reason, author, since })
+        });
+        Ok(exceptions.collect())
+    }
 
-/// When the next exception ends or the oldest action may be forgotten; none if there are none.
-pub fn load_next_end(sql: &SqlStorage, keep_actions_ms: u64) -> Result<Option<UnixMillis>> {
-    let query = "SELECT min(at) AS at FROM (SELECT min(expires_at) AS at FROM exception \
-                 UNION ALL SELECT min(done_at) + ? AS at FROM action)";
-    let row: InstantRow = sql.exec(query, vec![number(keep_actions_ms)?])?.one()?;
-    Ok(row.at.map(UnixMillis))
+    pub fn save_exception(&self, policy: &str, exception: &Exception) -> Result<()> {
+        let optional = |value: Option<u64>| value.map_or(Ok(SqlStorageValue::Null), number);
+        let row = vec![
+            policy.into(),
+            optional(exception.value.map(u64::from))?,
+            optional(exception.expires_at)?,
+            exception.reason.as_str().into(),
+            exception.author.as_str().into(),
+            number(exception.since)?,
+        ];
+        let query = "INSERT OR REPLACE INTO exception (policy, value, expires_at, reason, author, since) \
+                     VALUES (?, ?, ?, ?, ?, ?)";
+        self.write(query, row)
+    }
+
+    pub fn delete_exception(&self, policy: &str) -> Result<()> {
+        self.delete("DELETE FROM exception WHERE policy = ?", vec![policy.into()])
+    }
+
+    pub fn delete_expired_exceptions(&self, now: UnixMillis) -> Result<()> {
+        self.delete("DELETE FROM exception WHERE expires_at <= ?", vec![number(now.0)?])
+    }
+
+    pub fn load_action(&self, id: &str) -> Result<Option<Acted>> {
+        let rows: Vec<ActionRow> = self.read("SELECT states FROM action WHERE id = ?", vec![id.into()])?;
+        Ok(rows.first().map(|row| serde_json::from_str(&row.states)).transpose()?)
+    }
+
+    pub fn save_action(&self, id: &str, now: UnixMillis, acted: &Acted) -> Result<()> {
+        let row = vec![id.into(), number(now.0)?, serde_json::to_string(acted)?.into()];
+        self.write("INSERT INTO action (id, done_at, states) VALUES (?, ?, ?)", row)
+    }
+
+    pub fn delete_actions_until(&self, at: UnixMillis) -> Result<()> {
+        self.delete("DELETE FROM action WHERE done_at <= ?", vec![number(at.0)?])
+    }
+
+    /// When the next exception ends or the oldest action may be forgotten; none if there are none.
+    pub fn load_next_end(&self, keep_actions_ms: u64) -> Result<Option<UnixMillis>> {
+        let query = "SELECT min(at) AS at FROM (SELECT min(expires_at) AS at FROM exception \
+                     UNION ALL SELECT min(done_at) + ? AS at FROM action)";
+        let rows: Vec<InstantRow> = self.read(query, vec![number(keep_actions_ms)?])?;
+        Ok(rows.first().and_then(|row| row.at).map(UnixMillis))
+    }
 }
 
 /// Fails beyond 2^53, where JavaScript would round.

@@ -116,8 +116,8 @@ pub async fn take(
         super::Policy::Reads => policies.charges(Counted::Reads, caller.tier, route.path()),
         super::Policy::Free => policies.of_tier(caller.tier).map(|policy| (policy, 0)).collect(),
     };
-    let key = format!("{} {:?}", caller.identity.object_name(), route.policy);
-    let cost = charges.iter().map(|(_, cost)| *cost).max().unwrap_or(0);
+    let costs: Vec<u32> = charges.iter().map(|(_, cost)| *cost).collect();
+    let key = format!("{} {:?} {costs:?}", caller.identity.object_name(), route.policy);
     let charged = |reply: Reply, decider: Decider| Charged {
         policies: charges.iter().map(|(policy, _)| (*policy).clone()).collect(),
         outcome: match reply {
@@ -130,9 +130,8 @@ pub async fn take(
     };
 
     let asked_at = now();
-    let remembered = REFUSALS.with_borrow(|refusals| {
-        refusals.find(&key, cost, asked_at).map(|(reply, age_ms)| aged(reply, age_ms))
-    });
+    let remembered = REFUSALS
+        .with_borrow(|refusals| refusals.find(&key, asked_at).map(|(reply, age_ms)| aged(reply, age_ms)));
     if let Some(reply) = remembered {
         let (cached, uncounted) = COUNTERS.get();
         COUNTERS.set((cached + 1, uncounted));
@@ -147,7 +146,7 @@ pub async fn take(
     match ask(app, request, caller, take).await {
         Ok(reply) => {
             if let Some(wait_ms) = refusal_wait(&reply) {
-                REFUSALS.with_borrow_mut(|refusals| refusals.keep(key, cost, now(), wait_ms, reply.clone()));
+                REFUSALS.with_borrow_mut(|refusals| refusals.keep(key, now(), wait_ms, reply.clone()));
             }
             Ok(charged(reply, Decider::Object))
         }

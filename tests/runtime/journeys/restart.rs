@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use futures::StreamExt;
 use journeys::{Answer, Client, Options, Runtime, fresh_address};
+use reqwest::Method;
 use rusqlite::{Connection, OpenFlags};
 
 /// Killed with the signal that can't be caught, right after six admitted requests: four are left.
@@ -117,8 +118,28 @@ async fn an_idle_identity_leaves_nothing_behind() {
     runtime.stop();
 }
 
+/// Neither the caller nor an admin creates anything by looking.
+#[tokio::test]
+async fn looking_stores_nothing() {
+    let runtime = Runtime::start(Options::default());
+    let client = Client::new(&runtime.url);
+    assert_eq!(client.get("/api/rate-limit").await.status, 200);
+    let key = runtime.ready()["admin_key"].as_str().unwrap().to_owned();
+    let path = format!("/admin/limits/net:{}", fresh_address());
+    let opened = Answer::to(client.request(Method::GET, &path).header("X-Admin-Key", key)).await;
+    assert_eq!(opened.status, 200, "{opened:?}");
+    assert_eq!(count(&runtime.state(), "SELECT count(*) FROM sqlite_master WHERE name = 'ledger'"), 0);
+    assert_eq!(client.get("/api/version").await.status, 200);
+    assert_eq!(count(&runtime.state(), "SELECT count(*) FROM sqlite_master WHERE name = 'ledger'"), 1);
+}
+
 /// Rows in the ledgers of all identities, read from outside.
 fn ledgers(state: &Path) -> usize {
+    count(state, "SELECT count(*) FROM ledger")
+}
+
+/// The sum of what a query counts in the object of every identity.
+fn count(state: &Path, query: &str) -> usize {
     let objects = std::fs::read_dir(state.join("v3/do/bloqr-backend-Identity")).unwrap();
     let files = objects.map(|entry| entry.unwrap().path());
     files
@@ -126,7 +147,7 @@ fn ledgers(state: &Path) -> usize {
         .filter_map(|file| {
             let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
             // An object without identity, such as the runtime's own, has no such table.
-            database.query_row("SELECT count(*) FROM ledger", [], |row| row.get::<_, usize>(0)).ok()
+            database.query_row(query, [], |row| row.get::<_, usize>(0)).ok()
         })
         .sum()
 }
