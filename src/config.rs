@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use url::Url;
+
 use crate::admission::Policies;
 
 /// Default bound of a request body. Source: the published API, 1 MiB.
@@ -10,6 +12,9 @@ const DEFAULT_BODY_MB: u64 = 1;
 const MAX_BODY_MB: u64 = 100;
 /// Default time for one source, all redirects included, in milliseconds.
 const DEFAULT_SOURCE_TIMEOUT_MS: u64 = 30_000;
+
+/// Where Cloudflare verifies tokens of Turnstile.
+const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 
 /// Origins that may call from a browser when none are configured: local development.
 const DEFAULT_ORIGINS: [&str; 4] =
@@ -40,14 +45,23 @@ pub struct Config {
     pub has_auth_secret: bool,
     /// `TURNSTILE_SITE_KEY`: given to browsers.
     pub turnstile_site_key: Option<String>,
-    /// `TURNSTILE_SECRET_KEY` is set, so Turnstile is on.
-    pub has_turnstile_secret: bool,
+    /// `TURNSTILE_SECRET_KEY`: Turnstile is on while it is set.
+    pub turnstile: Option<Turnstile>,
     /// `CLERK_PUBLISHABLE_KEY`: given to browsers; none while `DISABLE_CLERK_FALLBACK` is `true`.
     pub clerk_publishable_key: Option<String>,
     /// `SENTRY_DSN`: given to browsers, which report to it directly.
     pub sentry_dsn: Option<String>,
     /// `SENTRY_RELEASE`: given to browsers.
     pub sentry_release: Option<String>,
+}
+
+/// How tokens of Turnstile are verified.
+#[derive(Debug)]
+pub struct Turnstile {
+    /// `TURNSTILE_SECRET_KEY`.
+    pub secret: Secret,
+    /// `TURNSTILE_VERIFY_URL`: Cloudflare's own by default.
+    pub verify_url: String,
 }
 
 /// A text that nothing prints.
@@ -57,6 +71,12 @@ impl Secret {
     /// The text, for those who use it.
     pub fn reveal(&self) -> &str {
         &self.0
+    }
+}
+
+impl From<&str> for Secret {
+    fn from(text: &str) -> Self {
+        Self(text.to_owned())
     }
 }
 
@@ -140,6 +160,11 @@ impl Config {
                 return Err(ConfigError { variable: "RATE_LIMIT_FIELDS", expected });
             }
         };
+        let verify_url = read("TURNSTILE_VERIFY_URL").unwrap_or_else(|| SITEVERIFY.to_owned());
+        if !Url::parse(&verify_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
+            let expected = "an http or https URL".to_owned();
+            return Err(ConfigError { variable: "TURNSTILE_VERIFY_URL", expected });
+        }
         let clerk_publishable_key =
             read("CLERK_PUBLISHABLE_KEY").filter(|_| !is_true("DISABLE_CLERK_FALLBACK"));
 
@@ -155,7 +180,8 @@ impl Config {
             admin_key: read("ADMIN_KEY").map(Secret),
             has_auth_secret: read("BETTER_AUTH_SECRET").is_some(),
             turnstile_site_key: read("TURNSTILE_SITE_KEY"),
-            has_turnstile_secret: read("TURNSTILE_SECRET_KEY").is_some(),
+            turnstile: read("TURNSTILE_SECRET_KEY")
+                .map(|secret| Turnstile { secret: Secret(secret), verify_url }),
             clerk_publishable_key,
             sentry_dsn: read("SENTRY_DSN"),
             sentry_release: read("SENTRY_RELEASE"),
@@ -188,7 +214,7 @@ mod tests {
         assert_eq!(config.environment, "production");
         assert_eq!(config.max_body_bytes, 1_048_576);
         assert_eq!(config.allowed_origins, DEFAULT_ORIGINS);
-        assert!(!config.has_turnstile_secret && !config.sources_on_loopback);
+        assert!(config.turnstile.is_none() && !config.sources_on_loopback);
     }
 
     #[test]
@@ -207,6 +233,10 @@ mod tests {
         assert_eq!(error.variable, "RATE_LIMIT_POLICIES");
         assert!(error.expected.contains("reads.seconds"), "{error}");
         assert_eq!(parse(&[("RATE_LIMIT_FIELDS", "draft-12")]).unwrap_err().variable, "RATE_LIMIT_FIELDS");
+        assert_eq!(
+            parse(&[("TURNSTILE_VERIFY_URL", "siteverify")]).unwrap_err().variable,
+            "TURNSTILE_VERIFY_URL"
+        );
     }
 
     #[test]
@@ -218,7 +248,7 @@ mod tests {
     #[test]
     fn empty_values_are_unset() {
         let config = parse(&[("TURNSTILE_SECRET_KEY", ""), ("MAX_REQUEST_BODY_MB", " ")]).unwrap();
-        assert!(!config.has_turnstile_secret);
+        assert!(config.turnstile.is_none());
         assert_eq!(config.max_body_bytes, 1_048_576);
     }
 

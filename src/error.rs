@@ -56,6 +56,11 @@ pub enum ApiError {
         /// Name of the variable.
         variable: &'static str,
     },
+    /// Turnstile does not take the sender for a person.
+    TurnstileRejected {
+        /// Why.
+        detail: String,
+    },
     /// A part of the path or query can't be used.
     Unusable {
         /// Stable name of the reason.
@@ -189,6 +194,10 @@ impl ApiError {
             Self::SecretMissing { variable } => {
                 let detail = format!("The service is not configured: the secret {variable} is not set");
                 face(503, "service-unavailable", "secret_missing", "Service Unavailable", detail)
+            }
+            Self::TurnstileRejected { detail } => {
+                let title = "Turnstile Verification Failed";
+                face(403, "turnstile-rejection", "turnstile_rejected", title, detail.clone())
             }
             Self::Unusable { code, detail } => face(400, "bad-request", code, "Bad Request", detail.clone()),
             Self::BodyTooLarge { size, limit } => {

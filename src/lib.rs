@@ -19,6 +19,7 @@ mod router;
 mod routes;
 mod sources;
 mod store;
+mod turnstile;
 
 pub use durable::identity::Identity;
 pub use durable::live_registry::LiveRegistry;

@@ -16,7 +16,14 @@ const CLIENT_ADDRESS: &str = "CF-Connecting-IP";
 /// # Errors
 /// [`ApiError::AddressUnusable`]. There is no identity that all unknown clients share.
 pub fn identify(request: &Incoming) -> Result<Identity, ApiError> {
-    let address = request.header(CLIENT_ADDRESS)?;
-    let network: Option<Network> = address.and_then(|address| address.parse().ok());
+    let network: Option<Network> = client_address(request)?.parse().ok();
     network.map(Identity::Network).ok_or(ApiError::AddressUnusable)
+}
+
+/// The address of the client, as the platform tells it.
+///
+/// # Errors
+/// [`ApiError::AddressUnusable`], if it does not.
+pub fn client_address(request: &Incoming) -> Result<String, ApiError> {
+    request.header(CLIENT_ADDRESS)?.ok_or(ApiError::AddressUnusable)
 }

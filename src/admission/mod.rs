@@ -19,6 +19,7 @@ use crate::error::ApiError;
 use crate::incoming::Incoming;
 use crate::router::Route;
 
+pub use identify::client_address;
 pub use limit::{Charged, report_counters};
 use policies::Counted;
 pub use policies::Policies;

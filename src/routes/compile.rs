@@ -19,6 +19,7 @@ use crate::body;
 use crate::error::{ApiError, ApiResult};
 use crate::reply::Reply;
 use crate::sources::{Guard, MAX_FETCHED_BYTES, SourceError, fetch_text};
+use crate::turnstile;
 
 /// Sources fetched at a time. The platform opens at most six connections for one request.
 /// <https://developers.cloudflare.com/workers/platform/limits/#simultaneous-open-connections>
@@ -27,13 +28,14 @@ const SIMULTANEOUS_FETCHES: usize = 6;
 /// `POST /compile`: compiles the sources of a configuration into one list.
 ///
 /// Fails: 400 a body that is no JSON, has the wrong shape, or names a source the service does not fetch;
-/// 413 a body over the bound; 500 a source that can't be had or is broken.
+/// 403 no good Turnstile token while Turnstile is on; 413 a body over the bound; 500 a source that can't be had or is broken.
 pub async fn compile_list(app: App, admitted: Admitted) -> ApiResult {
     let request = admitted.request;
     let own_host = request.url()?.host_str().map(str::to_owned);
     let bytes = body::read(&request, app.config.max_body_bytes).await?;
     let asked = CompileRequest::parse(&bytes)?;
     drop(bytes);
+    turnstile::check(&app, &request, asked.turnstile_token.as_deref()).await?;
 
     let loader = Loader {
         sent_along: asked.pre_fetched_content,

@@ -82,7 +82,7 @@ pub async fn show_version(app: App, _admitted: Admitted) -> ApiResult {
 /// `GET /api/turnstile-config`.
 pub async fn show_turnstile_config(app: App, _admitted: Admitted) -> ApiResult {
     let config =
-        json!({ "siteKey": app.config.turnstile_site_key, "enabled": app.config.has_turnstile_secret });
+        json!({ "siteKey": app.config.turnstile_site_key, "enabled": app.config.turnstile.is_some() });
     Ok(Reply::json(&config)?.with_header("Cache-Control", "public, max-age=3600"))
 }
 

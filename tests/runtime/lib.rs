@@ -1,10 +1,12 @@
 //! What journeys share: a runtime of their own, clients on networks of their own, and a web server that
-//! misbehaves on request.
+//! misbehaves on request, and doubles of services that can't be reached.
 
 mod client;
 mod origin;
 mod runtime;
+mod siteverify;
 
 pub use client::{Answer, Client, fresh_address};
 pub use origin::Origin;
 pub use runtime::{Options, Runtime, xtask};
+pub use siteverify::Siteverify;

@@ -18,6 +18,8 @@ pub struct CompileRequest {
     pub pre_fetched_content: HashMap<String, String>,
     /// Whether the answer tells how long it took.
     pub benchmark: bool,
+    /// What a browser got from Turnstile.
+    pub turnstile_token: Option<String>,
 }
 
 /// Unknown keys are ignored here, as existing clients send some that concern other endpoints; inside of
@@ -30,6 +32,8 @@ struct Body {
     pre_fetched_content: HashMap<String, String>,
     #[serde(default)]
     benchmark: bool,
+    #[serde(default, deserialize_with = "given")]
+    turnstile_token: Option<String>,
     /// Matters to queued compiles alone; checked all the same.
     #[serde(default, rename = "priority")]
     _priority: Priority,
@@ -112,7 +116,8 @@ impl CompileRequest {
             let shown = issues.iter().map(|issue| format!("/configuration{issue}"));
             ApiError::Invalid { issues: shown.collect::<Vec<_>>().join(", ") }
         })?;
-        Ok(Self { configuration, pre_fetched_content: body.pre_fetched_content, benchmark: body.benchmark })
+        let Body { pre_fetched_content, benchmark, turnstile_token, .. } = body;
+        Ok(Self { configuration, pre_fetched_content, benchmark, turnstile_token })
     }
 }
 

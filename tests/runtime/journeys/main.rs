@@ -13,6 +13,7 @@ mod policies;
 mod refusals;
 mod restart;
 mod sources;
+mod turnstile;
 
 use std::sync::OnceLock;
 
