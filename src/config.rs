@@ -5,6 +5,7 @@ use std::fmt;
 use url::Url;
 
 use crate::admission::Policies;
+use crate::svix::parse_secret;
 
 /// Default bound of a request body. Source: the published API, 1 MiB.
 const DEFAULT_BODY_MB: u64 = 1;
@@ -41,6 +42,8 @@ pub struct Config {
     pub rate_limit_fields: RateLimitFields,
     /// `ADMIN_KEY`: opens the admin API.
     pub admin_key: Option<Secret>,
+    /// `CLERK_WEBHOOK_SECRET`: the key that Clerk's webhooks are signed with.
+    pub clerk_webhook_key: Option<SigningKey>,
     /// `BETTER_AUTH_SECRET` is set.
     pub has_auth_secret: bool,
     /// `TURNSTILE_SITE_KEY`: given to browsers.
@@ -83,6 +86,22 @@ impl From<&str> for Secret {
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Secret")
+    }
+}
+
+/// Bytes of a key that nothing prints.
+pub struct SigningKey(Vec<u8>);
+
+impl SigningKey {
+    /// The bytes, for those who verify with them.
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Debug for SigningKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SigningKey")
     }
 }
 
@@ -160,6 +179,13 @@ impl Config {
                 return Err(ConfigError { variable: "RATE_LIMIT_FIELDS", expected });
             }
         };
+        let clerk_webhook_key = read("CLERK_WEBHOOK_SECRET").map(|secret| {
+            parse_secret(&secret).map(SigningKey).ok_or(ConfigError {
+                variable: "CLERK_WEBHOOK_SECRET",
+                expected: "whsec_ and base64, as Clerk shows it".to_owned(),
+            })
+        });
+        let clerk_webhook_key = clerk_webhook_key.transpose()?;
         let verify_url = read("TURNSTILE_VERIFY_URL").unwrap_or_else(|| SITEVERIFY.to_owned());
         if !Url::parse(&verify_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
             let expected = "an http or https URL".to_owned();
@@ -178,6 +204,7 @@ impl Config {
             policies,
             rate_limit_fields,
             admin_key: read("ADMIN_KEY").map(Secret),
+            clerk_webhook_key,
             has_auth_secret: read("BETTER_AUTH_SECRET").is_some(),
             turnstile_site_key: read("TURNSTILE_SITE_KEY"),
             turnstile: read("TURNSTILE_SECRET_KEY")
@@ -240,8 +267,15 @@ mod tests {
     }
 
     #[test]
+    fn a_webhook_secret_that_is_none_is_named() {
+        let error = parse(&[("CLERK_WEBHOOK_SECRET", "whsec_?")]).unwrap_err();
+        assert_eq!(error.variable, "CLERK_WEBHOOK_SECRET");
+    }
+
+    #[test]
     fn secrets_are_not_printed() {
-        let config = parse(&[("ADMIN_KEY", "hidden")]).unwrap();
+        let secrets = [("ADMIN_KEY", "hidden"), ("TURNSTILE_SECRET_KEY", "hidden")];
+        let config = parse(&secrets).unwrap();
         assert!(!format!("{config:?}").contains("hidden"));
     }
 

@@ -56,6 +56,8 @@ pub enum ApiError {
         /// Name of the variable.
         variable: &'static str,
     },
+    /// A webhook is not what its sender signed, or too old.
+    WebhookRejected,
     /// Turnstile does not take the sender for a person.
     TurnstileRejected {
         /// Why.
@@ -194,6 +196,10 @@ impl ApiError {
             Self::SecretMissing { variable } => {
                 let detail = format!("The service is not configured: the secret {variable} is not set");
                 face(503, "service-unavailable", "secret_missing", "Service Unavailable", detail)
+            }
+            Self::WebhookRejected => {
+                let detail = "Invalid webhook signature".to_owned();
+                face(401, "unauthorized", "webhook_rejected", "Unauthorized", detail)
             }
             Self::TurnstileRejected { detail } => {
                 let title = "Turnstile Verification Failed";

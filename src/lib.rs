@@ -19,6 +19,7 @@ mod router;
 mod routes;
 mod sources;
 mod store;
+mod svix;
 mod turnstile;
 
 pub use durable::identity::Identity;
@@ -52,8 +53,14 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
         Err(error) => return console_error!("{}", json!({ "level": "error", "cause": error.to_string() })),
     };
     routes::health::log_health(&app).await;
-    if let Err(error) = routes::admin::limits::settle_pending(&app).await {
-        let cause = error.cause().unwrap_or("see the error's kind");
-        console_error!("{}", json!({ "level": "error", "what": "pending admin actions", "cause": cause }));
+    let chores = [
+        ("pending admin actions", routes::admin::limits::settle_pending(&app).await),
+        ("old webhooks", routes::webhooks::forget_old_events(&app).await),
+    ];
+    for (what, done) in chores {
+        if let Err(error) = done {
+            let cause = error.cause().unwrap_or("see the error's kind");
+            console_error!("{}", json!({ "level": "error", "what": what, "cause": cause }));
+        }
     }
 }

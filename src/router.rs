@@ -7,7 +7,7 @@ use worker::Method;
 use crate::admission::{Admitted, Policy};
 use crate::app::App;
 use crate::error::ApiResult;
-use crate::routes::{admin, compile, health, meta, rate_limit};
+use crate::routes::{admin, compile, health, meta, rate_limit, webhooks};
 
 /// A handler: a request that was admitted in, an answer out.
 pub type Handler = fn(App, Admitted) -> LocalBoxFuture<'static, ApiResult>;
@@ -66,6 +66,7 @@ const ROUTES: &[Route] = routes! {
     Get  "/health/db-smoke"   Both  Public   Reads     health::show_db_smoke;
     Get  "/rate-limit"        Both  Public   Free      rate_limit::show_rate_limit;
     Post "/compile"           Both  Compile  Requests  compile::compile_list;
+    Post "/webhooks/clerk"    Both  Public   Exempt    webhooks::receive_clerk;
 
     Get    "/admin/limits"              Both  Admin  Requests  admin::limits::list_identities;
     Get    "/admin/limits/audit"        Both  Admin  Requests  admin::limits::show_audit;

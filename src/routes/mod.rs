@@ -7,3 +7,4 @@ pub mod faults;
 pub mod health;
 pub mod meta;
 pub mod rate_limit;
+pub mod webhooks;

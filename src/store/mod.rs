@@ -3,3 +3,4 @@
 pub mod audit;
 pub mod d1;
 pub mod postgres;
+pub mod users;

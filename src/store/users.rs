@@ -1,0 +1,171 @@
+//! D1: the record of users, and Clerk's events about them.
+
+use serde::Deserialize;
+use worker::wasm_bindgen::JsValue;
+use worker::{D1Database, D1PreparedStatement, Result};
+
+/// A user as one of Clerk's events tells of it. What is none leaves the record as it is.
+#[derive(Debug)]
+pub struct ClerkUser {
+    /// Clerk's id.
+    pub clerk_user_id: String,
+    /// The primary address.
+    pub email: Option<String>,
+    /// Whether Clerk verified that address.
+    pub email_verified: bool,
+    /// How the user is shown.
+    pub display_name: String,
+    /// First name.
+    pub first_name: Option<String>,
+    /// Last name.
+    pub last_name: Option<String>,
+    /// Picture.
+    pub image_url: Option<String>,
+    /// A known tier from the public metadata.
+    pub tier: Option<&'static str>,
+    /// A known role from the public metadata.
+    pub role: Option<&'static str>,
+    /// In milliseconds since 1970.
+    pub last_sign_in_at: Option<u64>,
+}
+
+/// An event as it came in.
+#[derive(Debug, Clone, Copy)]
+pub struct Event<'a> {
+    /// The sender's id of the message.
+    pub id: &'a str,
+    /// Its type.
+    pub kind: &'a str,
+    /// When it happened, in milliseconds since 1970: events are applied in this order, not in that of arrival.
+    pub happened_at: u64,
+    /// When it was received.
+    pub received_at: u64,
+}
+
+#[derive(Deserialize)]
+struct IdRow {
+    id: String,
+}
+
+/// Takes an address away from whoever had it before the event, because addresses move between users.
+const RELEASE_EMAIL: &str = "UPDATE users SET email = NULL, email_verified = 0 \
+     WHERE email = ?1 AND clerk_user_id IS NOT ?2 AND clerk_event_at <= ?3";
+
+/// Inserts or updates, unless the user was deleted or a later event was applied. An address that somebody has
+/// by a later event stays there.
+const UPSERT: &str = "INSERT INTO users (id, email, email_verified, display_name, first_name, last_name, image_url, \
+       tier, role, clerk_user_id, clerk_event_at, last_sign_in_at, created_at, updated_at) \
+     SELECT ?1, iif(EXISTS (SELECT 1 FROM users WHERE email = ?2 AND clerk_user_id IS NOT ?10), NULL, ?2), \
+       ?3, ?4, ?5, ?6, ?7, coalesce(?8, 'free'), coalesce(?9, 'user'), ?10, ?11, ?12, ?13, ?13 \
+     WHERE NOT EXISTS (SELECT 1 FROM deleted_clerk_user WHERE clerk_user_id = ?10) \
+     ON CONFLICT (clerk_user_id) DO UPDATE SET \
+       email = coalesce(excluded.email, email), \
+       email_verified = iif(excluded.email IS NULL, email_verified, excluded.email_verified), \
+       display_name = excluded.display_name, first_name = excluded.first_name, last_name = excluded.last_name, \
+       image_url = excluded.image_url, tier = coalesce(?8, tier), role = coalesce(?9, role), \
+       clerk_event_at = excluded.clerk_event_at, \
+       last_sign_in_at = coalesce(excluded.last_sign_in_at, last_sign_in_at), updated_at = excluded.updated_at \
+     WHERE excluded.clerk_event_at >= clerk_event_at";
+
+/// Records the event and applies it, both or neither. Returns the user's id; none if the user was deleted.
+///
+/// # Errors
+/// If D1 can't be asked; nothing has changed then.
+pub async fn save_clerk_user(
+    database: &D1Database,
+    event: Event<'_>,
+    id_if_new: &str,
+    user: &ClerkUser,
+) -> Result<Option<String>> {
+    let email = text(user.email.as_deref());
+    let clerk_id = JsValue::from_str(&user.clerk_user_id);
+    let release = database.prepare(RELEASE_EMAIL).bind(&[
+        email.clone(),
+        clerk_id.clone(),
+        number(event.happened_at),
+    ])?;
+    let upsert = database.prepare(UPSERT).bind(&[
+        JsValue::from_str(id_if_new),
+        email,
+        JsValue::from(u32::from(user.email_verified)),
+        JsValue::from_str(&user.display_name),
+        text(user.first_name.as_deref()),
+        text(user.last_name.as_deref()),
+        text(user.image_url.as_deref()),
+        text(user.tier),
+        text(user.role),
+        clerk_id.clone(),
+        number(event.happened_at),
+        user.last_sign_in_at.map_or(JsValue::NULL, number),
+        number(event.received_at),
+    ])?;
+    let select = database.prepare("SELECT id FROM users WHERE clerk_user_id = ?").bind(&[clerk_id])?;
+    let results = database.batch(vec![record(database, event)?, release, upsert, select]).await?;
+    let rows: Vec<IdRow> = results.last().map(|result| result.results()).transpose()?.unwrap_or_default();
+    Ok(rows.into_iter().next().map(|row| row.id))
+}
+
+/// Records the event and deletes the user for good, both or neither. Returns whether there was one.
+///
+/// # Errors
+/// If D1 can't be asked; nothing has changed then.
+pub async fn delete_clerk_user(database: &D1Database, event: Event<'_>, clerk_user_id: &str) -> Result<bool> {
+    let clerk_id = JsValue::from_str(clerk_user_id);
+    let bury = database
+        .prepare("INSERT OR IGNORE INTO deleted_clerk_user (clerk_user_id, deleted_at) VALUES (?, ?)")
+        .bind(&[clerk_id.clone(), number(event.happened_at)])?;
+    let delete =
+        database.prepare("DELETE FROM users WHERE clerk_user_id = ? RETURNING id").bind(&[clerk_id])?;
+    let results = database.batch(vec![record(database, event)?, bury, delete]).await?;
+    let rows: Vec<IdRow> = results.last().map(|result| result.results()).transpose()?.unwrap_or_default();
+    Ok(!rows.is_empty())
+}
+
+/// Records an event that changes nothing.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn save_event(database: &D1Database, event: Event<'_>) -> Result<()> {
+    record(database, event)?.run().await.map(drop)
+}
+
+#[derive(Deserialize)]
+struct SeenRow {
+    n: u32,
+}
+
+/// Whether a message with this id was recorded already.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn is_recorded(database: &D1Database, id: &str) -> Result<bool> {
+    let query =
+        database.prepare("SELECT count(*) AS n FROM webhook_event WHERE id = ?").bind(&[id.into()])?;
+    Ok(query.first::<SeenRow>(None).await?.is_some_and(|row| row.n > 0))
+}
+
+/// Forgets messages received before `at`: senders have given up long before.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn delete_events_before(database: &D1Database, at: u64) -> Result<()> {
+    let statement =
+        database.prepare("DELETE FROM webhook_event WHERE received_at < ?").bind(&[number(at)])?;
+    statement.run().await.map(drop)
+}
+
+fn record(database: &D1Database, event: Event<'_>) -> Result<D1PreparedStatement> {
+    database.prepare("INSERT OR IGNORE INTO webhook_event (id, type, received_at) VALUES (?, ?, ?)").bind(&[
+        event.id.into(),
+        event.kind.into(),
+        number(event.received_at),
+    ])
+}
+
+fn text(value: Option<&str>) -> JsValue {
+    value.map_or(JsValue::NULL, JsValue::from_str)
+}
+
+fn number(value: u64) -> JsValue {
+    JsValue::from_f64(value as f64)
+}
