@@ -68,6 +68,7 @@ const ROUTES: &[Route] = routes! {
     Post "/compile"           Both  Compile  Requests  compile::compile_list;
     Post "/webhooks/clerk"    Both  Public   Exempt    webhooks::receive_clerk;
 
+    Get    "/admin/health"              Both  Admin  Requests  admin::health::show_health;
     Get    "/admin/limits"              Both  Admin  Requests  admin::limits::list_identities;
     Get    "/admin/limits/audit"        Both  Admin  Requests  admin::limits::show_audit;
     Get    "/admin/limits/cost"         Both  Admin  Requests  admin::limits::show_cost;

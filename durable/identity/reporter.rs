@@ -13,7 +13,7 @@ use limits::UnixMillis;
 use serde_json::json;
 use worker::{Date, Delay, Env, State as ObjectState, console_error};
 
-use super::wire::{Charge, Reply, State};
+use super::wire::{Charge, Reply, Standing, State};
 use crate::live_registry::wire::{Cost, Report, Row};
 use crate::live_registry::{BINDING, RegistryStub};
 
@@ -82,6 +82,11 @@ impl Reporter {
             (false, false) => notes.cost.admits += 1,
         }
         notes.cost.writes += seen.n_writes as u64;
+        if let Reply::Decided(decided) = seen.reply {
+            let mut standings = seen.charges.iter().zip(&decided.standings);
+            let would_refuse = |(charge, standing): (&Charge, &Standing)| charge.shadow && !standing.fits();
+            notes.cost.shadow_denials += u64::from(standings.any(would_refuse));
+        }
 
         let row = notes.row.get_or_insert_with(|| empty_row(seen.object));
         if let Reply::Decided(decided) = seen.reply

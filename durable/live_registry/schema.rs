@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS shard (
   watched_until  INTEGER NOT NULL DEFAULT 0, -- until then changes are passed on to the hub
   admits         INTEGER NOT NULL DEFAULT 0, -- requests admitted
   denials        INTEGER NOT NULL DEFAULT 0, -- requests refused
+  shadow_denials INTEGER NOT NULL DEFAULT 0, -- requests that a policy in shadow would have refused
   writes         INTEGER NOT NULL DEFAULT 0, -- rows written for both
   leases_lost    INTEGER NOT NULL DEFAULT 0, -- units reserved and never spent
   cached_denials INTEGER NOT NULL DEFAULT 0, -- refusals repeated by the front
@@ -59,7 +60,8 @@ WHERE excluded.at >= identity.at
 RETURNING identity";
 
 const ADD_COST: &str = "\
-UPDATE shard SET admits = admits + ?, denials = denials + ?, writes = writes + ?,
+UPDATE shard SET admits = admits + ?, denials = denials + ?, shadow_denials = shadow_denials + ?,
+  writes = writes + ?,
   leases_lost = leases_lost + ?, cached_denials = cached_denials + ?, uncounted = uncounted + ?,
   reports = reports + ?, lag_ms_total = lag_ms_total + ?";
 

@@ -78,6 +78,8 @@ pub struct Cost {
     pub admits: u64,
     /// Requests refused.
     pub denials: u64,
+    /// Requests that a policy in shadow would have refused.
+    pub shadow_denials: u64,
     /// Rows written for both.
     pub writes: u64,
     /// Units reserved and never spent.
@@ -229,10 +231,29 @@ impl Row {
 
 impl Cost {
     /// All counters, in the order in which they are declared.
-    pub(super) fn counters(&self) -> [u64; 8] {
-        let Self { admits, denials, writes, leases_lost, cached_denials, uncounted, reports, lag_ms_total } =
-            *self;
-        [admits, denials, writes, leases_lost, cached_denials, uncounted, reports, lag_ms_total]
+    pub(super) fn counters(&self) -> [u64; 9] {
+        let Self {
+            admits,
+            denials,
+            shadow_denials,
+            writes,
+            leases_lost,
+            cached_denials,
+            uncounted,
+            reports,
+            lag_ms_total,
+        } = *self;
+        [
+            admits,
+            denials,
+            shadow_denials,
+            writes,
+            leases_lost,
+            cached_denials,
+            uncounted,
+            reports,
+            lag_ms_total,
+        ]
     }
 
     /// Both together.
@@ -241,6 +262,7 @@ impl Cost {
         Self {
             admits: self.admits.saturating_add(other.admits),
             denials: self.denials.saturating_add(other.denials),
+            shadow_denials: self.shadow_denials.saturating_add(other.shadow_denials),
             writes: self.writes.saturating_add(other.writes),
             leases_lost: self.leases_lost.saturating_add(other.leases_lost),
             cached_denials: self.cached_denials.saturating_add(other.cached_denials),
@@ -314,7 +336,7 @@ mod tests {
             (
                 Command::Report(report),
                 format!(
-                    r#"{{"command":"report","rows":[{ROW}],"gone":["user:1"],"cost":{{"admits":1,"denials":2,"writes":3,"leases_lost":4,"cached_denials":0,"uncounted":0,"reports":0,"lag_ms_total":0}},"sent_at":1001}}"#
+                    r#"{{"command":"report","rows":[{ROW}],"gone":["user:1"],"cost":{{"admits":1,"denials":2,"shadow_denials":0,"writes":3,"leases_lost":4,"cached_denials":0,"uncounted":0,"reports":0,"lag_ms_total":0}},"sent_at":1001}}"#
                 ),
             ),
             (

@@ -190,8 +190,9 @@ impl From<AskError> for ApiError {
     }
 }
 
-/// Asks, within the deadline. An object that could not be reached is asked once more: the nonce keeps it from
+/// Asks, within the deadline. Test builds may ask for a slow answer by the request. An object that could not be reached is asked once more: the nonce keeps it from
 /// charging twice.
+#[cfg_attr(not(feature = "faults"), allow(unused_variables))]
 async fn ask(app: &App, request: &Incoming, caller: &Caller, take: Take) -> Result<Reply, AskError> {
     let objects = app.identities()?;
     let asking = async {
@@ -199,8 +200,6 @@ async fn ask(app: &App, request: &Incoming, caller: &Caller, take: Take) -> Resu
         if let Some(ms) = request.header("X-Fault-Hang-Ms")?.and_then(|ms| ms.parse().ok()) {
             return Ok(objects.hang(&caller.identity, take, ms).await?);
         }
-        #[cfg(not(feature = "faults"))]
-        let _unused = request;
         match objects.take(&caller.identity, take.clone()).await {
             Err(CallError::Unreachable(_)) => Ok(objects.take(&caller.identity, take).await?),
             answered => Ok(answered?),

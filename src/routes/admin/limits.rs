@@ -191,6 +191,7 @@ pub async fn show_cost(app: App, _admitted: Admitted) -> ApiResult {
         "success": true,
         "admits": cost.admits,
         "denials": cost.denials,
+        "shadowDenials": cost.shadow_denials,
         "writes": cost.writes,
         "writesPerAdmit": per(cost.writes, cost.admits),
         "leaseWaste": cost.leases_lost,

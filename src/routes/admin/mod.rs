@@ -1,3 +1,4 @@
 //! What the people who run the service see and do. Behind the guard of `admission::guard`.
 
+pub mod health;
 pub mod limits;

@@ -204,6 +204,9 @@ async fn an_identity_has_one_name() {
 async fn the_key_opens_and_guessing_is_limited() {
     let client = Client::new(plain());
     client.get("/admin/limits").await.assert_problem(401, "unauthorized");
+    for path in ["/admin/health", "/api/admin/health"] {
+        assert_eq!(get(plain(), path).await["status"], "ok");
+    }
     for n in 1..=10 {
         let request = client.request(Method::GET, "/admin/limits").header("X-Admin-Key", "guess");
         let answer = Answer::to(request).await;

@@ -54,6 +54,19 @@ async fn several_policies_are_one_decision() {
     assert_eq!((&find("requests")["used"], &find("burst")["remaining"]), (&json!(5), &json!(0)));
     assert_eq!((&find("strict")["used"], &find("strict")["shadow"]), (&json!(1), &json!(true)));
 
+    // What the shadow policy would have refused is counted; the report leaves within a second or so.
+    let started_at = Instant::now();
+    let key = runtime.ready()["admin_key"].as_str().unwrap().to_owned();
+    loop {
+        let request = Client::new(&runtime.url).request(Method::GET, "/admin/limits/cost");
+        let cost = Answer::to(request.header("X-Admin-Key", &key)).await.json();
+        if cost["shadowDenials"] == 5 {
+            break;
+        }
+        assert!(started_at.elapsed() < Duration::from_secs(5), "{cost}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+
     tokio::time::sleep(Duration::from_millis(2_050)).await;
     assert_eq!(try_compile(&client).await.status, 400);
     assert_eq!(try_compile(&client).await.status, 429);
