@@ -128,11 +128,18 @@ fn refuse(error: ApiError, asked: &Asked) -> Reply {
     if let Some(cause) = error.cause() {
         let status = error.status();
         let entry = serde_json::json!({
-            "level": "error", "requestId": asked.request_id, "path": asked.path, "status": status, "cause": cause,
+            "level": "error", "requestId": asked.request_id, "path": loggable(&asked.path), "status": status,
+            "cause": cause,
         });
         console_error!("{entry}");
     }
     error.into_reply(&asked.path, &asked.request_id)
+}
+
+/// A path without identities: a client's address is nothing for a log. They have a colon, plain or encoded.
+fn loggable(path: &str) -> String {
+    let shown = path.split('/').map(|segment| if segment.contains([':', '%']) { "{}" } else { segment });
+    shown.collect::<Vec<_>>().join("/")
 }
 
 /// `api-<milliseconds>-<base 36>`, the form existing clients know.
@@ -188,3 +195,15 @@ const PAGE_CSP: &str = "default-src 'self'; script-src 'self' https://challenges
                         connect-src 'self' https://*.ingest.sentry.io; style-src 'self' 'unsafe-inline'; \
                         img-src 'self' data: https:; font-src 'self' data:; object-src 'none'; base-uri 'self'; \
                         form-action 'self'; frame-src https://challenges.cloudflare.com; frame-ancestors 'none'";
+
+#[cfg(test)]
+mod tests {
+    use super::loggable;
+
+    #[test]
+    fn no_address_is_logged() {
+        assert_eq!(loggable("/api/admin/limits/net:203.0.113.9/ban"), "/api/admin/limits/{}/ban");
+        assert_eq!(loggable("/admin/limits/net%3A203.0.113.9"), "/admin/limits/{}");
+        assert_eq!(loggable("/api/compile"), "/api/compile");
+    }
+}

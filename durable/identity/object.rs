@@ -10,7 +10,7 @@ use limits::{Book, Effect, Ledger, Override, Policy, PolicyError, Quota, UnixMil
 use worker::{DurableObject, Env, Headers, Request, Response, Result, State, durable_object, js_sys};
 
 use super::envelope;
-use super::reporter::{Reporter, Seen};
+use super::reporter::{Alarm, Reporter, Seen};
 use super::schema::Tables;
 use super::wire::{
     Act, Acted, Action, Banned, Charge, Command, Decided, Envelope, Exception, MAX_ACT_AGE_MS, MAX_CHARGES,
@@ -283,7 +283,15 @@ impl Identity {
         // An exception without an end needs no alarm, but it stays.
         let is_idle = wake_at.is_none() && exceptions.is_empty();
         let is_empty = next.is_none() && is_idle;
-        self.reporter.saw_alarm(effects.len(), n_handed_back, is_idle, &self.state, now);
+        self.reporter.saw_alarm(Alarm {
+            n_writes: effects.len(),
+            n_handed_back,
+            is_idle,
+            overridden: has_override(exceptions, now),
+            banned: standing_ban(exceptions, now).is_some(),
+            object: &self.state,
+            now,
+        });
         if let Some(report) = Reporter::due(&self.reporter, now) {
             self.state.wait_until(report);
         }

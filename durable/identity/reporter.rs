@@ -35,6 +35,19 @@ pub struct Seen<'a> {
     pub now: UnixMillis,
 }
 
+/// What an alarm did.
+pub struct Alarm<'a> {
+    pub n_writes: usize,
+    /// Units that were reserved and not used.
+    pub n_handed_back: u64,
+    /// Nothing counts any more, and there is no exception.
+    pub is_idle: bool,
+    pub overridden: bool,
+    pub banned: bool,
+    pub object: &'a ObjectState,
+    pub now: UnixMillis,
+}
+
 /// What admins were told of, in short: a report is due when it changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Told {
@@ -138,23 +151,21 @@ impl Reporter {
     }
 
     /// Takes note of what the alarm did.
-    pub fn saw_alarm(
-        &self,
-        n_writes: usize,
-        n_handed_back: u64,
-        is_idle: bool,
-        object: &ObjectState,
-        now: UnixMillis,
-    ) {
-        let mut notes = self.notes.borrow_mut();
-        notes.cost.writes += n_writes as u64;
-        notes.cost.leases_lost += n_handed_back;
-        if is_idle {
-            let row = notes.row.get_or_insert_with(|| empty_row(object));
-            row.at = now.0;
+    pub fn saw_alarm(&self, alarm: Alarm<'_>) {
+        let notes = &mut *self.notes.borrow_mut();
+        notes.cost.writes += alarm.n_writes as u64;
+        notes.cost.leases_lost += alarm.n_handed_back;
+        let row = notes.row.get_or_insert_with(|| empty_row(alarm.object));
+        (row.banned, row.overridden, row.at) = (alarm.banned, alarm.overridden, alarm.now.0);
+        if alarm.is_idle {
             notes.told = None;
             notes.is_gone = true;
             notes.is_due = true;
+        } else if notes.told.is_some() {
+            // An exception may have ended. A new instance has nothing to tell of yet.
+            let told = told(row);
+            notes.is_due |= notes.told != Some(told);
+            notes.told = Some(told);
         }
     }
 
