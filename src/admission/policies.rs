@@ -23,8 +23,9 @@ use super::limit::Charges;
 
 /// The table in the repository.
 const BUILT_IN: &str = include_str!("../../policies.json");
-/// Policies at most. Each costs every request a decision, and the headers a few bytes.
-const MAX_POLICIES: usize = 16;
+/// Policies at most. Each costs every request a decision, and what an admin sees of them all must fit into a
+/// header field.
+const MAX_POLICIES: usize = 8;
 /// Units one request may cost at most.
 const MAX_COST: u32 = 10_000;
 
