@@ -1,6 +1,6 @@
 // Serves a built Worker with the bindings of wrangler.toml, straight from workerd: no development proxy in
 // front, nothing downloaded, no request information made up. Settings come as JSON in BLOQR_RUNTIME; prints
-// "ready" once it serves and ends when it is told to, or when workerd does.
+// "ready on port N" once it serves and ends when it is told to, or when workerd does.
 
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
@@ -44,5 +44,5 @@ const end = async (code) => {
 process.on("SIGINT", () => end(0));
 process.on("SIGTERM", () => end(0));
 
-await runtime.ready;
-console.log("ready");
+const url = await runtime.ready;
+console.log(`ready on port ${url.port}`);

@@ -17,12 +17,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use clap::Args;
-use postgres::{Client, NoTls};
 use serde_json::{Value, json};
 
 use crate::migrate::{migrate_local_d1, migrate_postgres};
 use crate::project::{npm_program, root};
-use crate::run::{read_all, step, stop, tie};
+use crate::run::{step, stop, tie};
 use crate::tools::{install_npm_packages, node};
 use crate::worker;
 
@@ -64,7 +63,7 @@ pub fn serve(options: &Options) -> Result<()> {
         fs::remove_file(file).with_context(|| format!("could not remove {}", file.display()))?;
     }
     let parent = parent_id();
-    let port = choose_port(options.port)?;
+    check_port(options.port)?;
 
     install_npm_packages()?;
     let bundle = if options.with_faults { worker::build_with_faults()? } else { worker::build_release()? };
@@ -86,11 +85,11 @@ pub fn serve(options: &Options) -> Result<()> {
 
     let mut postgres = Postgres::start(&options.state)?;
     migrate_postgres(&postgres.url)?;
-    let mut runtime = Runtime::start(&bundle, port, &options.state, &vars, &postgres.url)?;
+    let mut runtime = Runtime::start(&bundle, options.port, &options.state, &vars, &postgres.url)?;
     if let Some(file) = &options.ready_file {
-        write_whole(file, &serde_json::to_string_pretty(&ready(port, &vars, &postgres.url))?)?;
+        write_whole(file, &serde_json::to_string_pretty(&ready(runtime.port, &vars, &postgres.url))?)?;
     }
-    print_welcome(port);
+    print_welcome(runtime.port);
     wait(is_over, &mut runtime.process.0, &mut postgres.process.0)
 }
 
@@ -116,13 +115,14 @@ fn wait(is_over: impl Fn() -> bool, runtime: &mut Child, postgres: &mut Child) -
     Ok(())
 }
 
-/// A free port if none is named; else the named one, if it is free.
-fn choose_port(port: u16) -> Result<u16> {
+/// Fails if the named port is taken. With 0 the server itself takes a free one: whoever chose it earlier could
+/// lose it before it is used.
+fn check_port(port: u16) -> Result<()> {
     // What held the port may just have been killed; its socket is gone a moment later.
     let patience = Instant::now() + Duration::from_secs(2);
     loop {
         match TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
-            Ok(listener) => return Ok(listener.local_addr()?.port()),
+            Ok(_) => return Ok(()),
             Err(_) if Instant::now() < patience => thread::sleep(Duration::from_millis(100)),
             Err(error) => {
                 bail!("port {port} is taken ({error}): stop what listens there, or choose with --port N")
@@ -216,6 +216,8 @@ fn print_welcome(port: u16) {
 /// The runtime: workerd with simulators of the platform's services around it.
 struct Runtime {
     process: Process,
+    /// Where it listens.
+    port: u16,
 }
 
 impl Runtime {
@@ -246,9 +248,10 @@ impl Runtime {
             command.env("MINIFLARE_WORKERD_PATH", workerd);
         }
         let mut process = Process(tie(&mut command).spawn().context("could not start Node.js")?);
-        wait_for_line(&mut process.0, "ready", Duration::from_secs(60))
-            .context("the runtime did not start")?;
-        Ok(Self { process })
+        let port =
+            wait_for_line(&mut process.0, "ready on port ", |log| println!("{log}"), Duration::from_secs(60))
+                .context("the runtime did not start")?;
+        Ok(Self { process, port: port.parse()? })
     }
 }
 
@@ -291,54 +294,51 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts it over the data in `state` and waits until it answers a query.
+    /// Starts it over the data in `state` and waits until it listens.
     ///
     /// # Errors
     /// If it does not start.
     pub fn start(state: &Path) -> Result<Self> {
         step("starting PostgreSQL");
-        let port = choose_port(0)?;
         let data = fs::canonicalize(state)?.join("postgres");
         let mut command = std::process::Command::new(node());
         command
             .arg(root().join("node_modules/.bin/pglite-server"))
             .arg(format!("--db={}", data.display()))
-            .arg(format!("--port={port}"))
+            .arg("--port=0")
             .arg(format!("--max-connections={POSTGRES_CONNECTIONS}"))
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped());
+            .stdout(Stdio::piped());
         let mut process = Process(tie(&mut command).spawn().context("could not start Node.js")?);
+        let listening = wait_for_line(
+            &mut process.0,
+            "PGLiteSocketServer listening on ",
+            |_| {},
+            Duration::from_secs(60),
+        )
+        .with_context(|| format!("PostgreSQL did not start over {}", data.display()))?;
+        let port = serde_json::from_str::<Value>(&listening)?["port"].clone();
         let url = format!("postgres://postgres:postgres@127.0.0.1:{port}/postgres?sslmode=disable");
-        let patience = Instant::now() + Duration::from_secs(60);
-        while Client::connect(&url, NoTls).and_then(|mut client| client.simple_query("SELECT 1")).is_err() {
-            if process.0.try_wait()?.is_some() || Instant::now() > patience {
-                stop(&mut process.0);
-                let said = process.0.stderr.take().map(read_all).unwrap_or_default();
-                bail!("PostgreSQL did not start over {}\n{said}", data.display());
-            }
-            thread::sleep(Duration::from_millis(100));
-        }
         Ok(Self { process, url })
     }
 }
 
-/// Waits until the child prints `line`; everything it prints is passed on.
-fn wait_for_line(child: &mut Child, line: &'static str, time: Duration) -> Result<()> {
+/// Waits until the child prints a line that begins with `start`; returns the rest of it. Everything else it
+/// prints goes to `other`.
+fn wait_for_line(child: &mut Child, start: &'static str, other: fn(&str), time: Duration) -> Result<String> {
     let output = child.stdout.take().context("the child's output is not piped")?;
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
         for text in BufReader::new(output).lines().map_while(Result::ok) {
-            if text == line {
+            match text.strip_prefix(start) {
                 // Nobody listens any more once the time is over.
-                let _late = sender.send(());
-            } else {
-                println!("{text}");
+                Some(rest) => drop(sender.send(rest.to_owned())),
+                None => other(&text),
             }
         }
     });
     match receiver.recv_timeout(time) {
-        Ok(()) => Ok(()),
+        Ok(rest) => Ok(rest),
         Err(mpsc::RecvTimeoutError::Timeout) => bail!("nothing within {} s", time.as_secs()),
         Err(mpsc::RecvTimeoutError::Disconnected) => bail!("it ended: see the messages above"),
     }

@@ -1,7 +1,6 @@
 //! Running other programs, and telling what is going on.
 
 use std::fmt::Display;
-use std::io::Read;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -96,15 +95,6 @@ pub fn tie(command: &mut Command) -> &mut Command {
         }
     }
     command
-}
-
-/// Everything a reader has, as text.
-pub fn read_all(mut reader: impl Read) -> String {
-    let mut bytes = Vec::new();
-    match reader.read_to_end(&mut bytes) {
-        Ok(_) => String::from_utf8_lossy(&bytes).into_owned(),
-        Err(error) => format!("(unreadable: {error})"),
-    }
 }
 
 fn shown(command: &Command) -> String {
