@@ -9,6 +9,8 @@ use std::str::FromStr;
 pub enum Identity {
     /// Somebody without credentials, known by the network the request came from.
     Network(Network),
+    /// A user, whatever credential proves it: all sessions, keys and tokens of a user share one object.
+    User(UserId),
 }
 
 impl Identity {
@@ -20,13 +22,14 @@ impl Identity {
     pub fn object_name(&self) -> String {
         match self {
             Self::Network(network) => format!("net:{network}"),
+            Self::User(user) => format!("user:{user}"),
         }
     }
 }
 
 /// The text names no identity.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("not an identity: expected net:<IPv4 address> or net:<IPv6 address>/64")]
+#[error("not an identity: expected net:<IPv4 address>, net:<IPv6 address>/64 or user:<UUID>")]
 pub struct NotAnIdentity;
 
 impl FromStr for Identity {
@@ -34,6 +37,9 @@ impl FromStr for Identity {
 
     /// Reads an object name back. A network may also be named by any address within it.
     fn from_str(text: &str) -> Result<Self, NotAnIdentity> {
+        if let Some(user) = text.strip_prefix("user:") {
+            return user.parse().map(Self::User).map_err(|NotAUserId| NotAnIdentity);
+        }
         let network = text.strip_prefix("net:").ok_or(NotAnIdentity)?;
         let address = network.strip_suffix("/64").unwrap_or(network);
         let parsed: Network = address.parse().map_err(|NotAnAddress(_)| NotAnIdentity)?;
@@ -41,6 +47,40 @@ impl FromStr for Identity {
             Network::V4(_) if address.len() != network.len() => Err(NotAnIdentity),
             _ => Ok(Self::Network(parsed)),
         }
+    }
+}
+
+/// A user's id: the 128 bits of a UUID, written in the canonical form of RFC 9562 section 4.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct UserId(pub [u8; 16]);
+
+/// The text is no UUID in canonical form.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("not a UUID")]
+pub struct NotAUserId;
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (n, byte) in self.0.iter().enumerate() {
+            let dash = if matches!(n, 4 | 6 | 8 | 10) { "-" } else { "" };
+            write!(f, "{dash}{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl FromStr for UserId {
+    type Err = NotAUserId;
+
+    /// Reads the canonical form alone, in lower case: one user has one name.
+    fn from_str(text: &str) -> Result<Self, NotAUserId> {
+        let digits: String = text.chars().filter(|&character| character != '-').collect();
+        let mut id = Self([0; 16]);
+        for (n, byte) in id.0.iter_mut().enumerate() {
+            let pair = digits.get(2 * n..2 * n + 2).ok_or(NotAUserId)?;
+            *byte = u8::from_str_radix(pair, 16).map_err(|_| NotAUserId)?;
+        }
+        if id.to_string() == text { Ok(id) } else { Err(NotAUserId) }
     }
 }
 
@@ -119,6 +159,24 @@ mod tests {
             assert_eq!(format!("net:{address}").parse(), Ok(identity));
         }
         for text in ["", "net:", "203.0.113.9", "net:203.0.113.9/64", "net:unknown", "user:1", "net:::1/48"] {
+            assert_eq!(text.parse::<Identity>(), Err(NotAnIdentity), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_user_has_one_name() {
+        let id = UserId([0x01, 0x23, 0x45, 0x67, 0x89, 0xab, 0xcd, 0xef, 0, 1, 2, 3, 4, 5, 6, 0xff]);
+        let name = "user:01234567-89ab-cdef-0001-0203040506ff";
+        assert_eq!(Identity::User(id).object_name(), name);
+        assert_eq!(name.parse(), Ok(Identity::User(id)));
+        for text in [
+            "user:",
+            "user:0123456789abcdef00010203040506ff",
+            "user:01234567-89AB-CDEF-0001-0203040506FF",
+            "user:01234567-89ab-cdef-0001-0203040506ff0",
+            "user:+1234567-89ab-cdef-0001-0203040506ff",
+            "user:é1234567-89ab-cdef-0001-0203040506f",
+        ] {
             assert_eq!(text.parse::<Identity>(), Err(NotAnIdentity), "{text:?}");
         }
     }

@@ -97,11 +97,11 @@ mod time;
 
 pub use book::{Book, Effect, IDLE_MS, KEEP_MS, MAX_LEASE_UNITS, Outcome};
 pub use decision::{Charge, Decision, MAX_HOLDER_BYTES, Retry, Standing};
-pub use identity::{Identity, Network, NotAnAddress, NotAnIdentity};
+pub use identity::{Identity, Network, NotAUserId, NotAnAddress, NotAnIdentity, UserId};
 pub use ledger::{Held, Ledger};
 pub use policy::{
     MAX_LOGGED_UNITS, MAX_NAME_BYTES, MAX_WINDOW_MS, OnOutage, Override, Policy, PolicyError, Quota, Window,
 };
-pub use scope::Scope;
+pub use scope::{Demand, Forbidden, Rights, Role, Scope, authorize};
 pub use tier::Tier;
 pub use time::UnixMillis;

@@ -1,4 +1,5 @@
-//! One object per identity: it holds that identity's rate-limit windows, overrides and ban.
+//! One object per identity: it holds that identity's rate-limit windows, overrides and ban, and of a user the
+//! sessions, and what the records say of the user and of their keys.
 //!
 //! The object is named by [`limits::Identity::object_name`], takes one [`wire::Command`] and answers
 //! one [`wire::Reply`].
@@ -12,6 +13,7 @@
 //!
 //! An idle identity costs nothing: when its last window is over, an alarm empties the storage.
 
+mod account;
 mod envelope;
 mod object;
 mod reporter;

@@ -2,19 +2,21 @@
 #![allow(missing_docs)] // the attribute below generates public glue without any
 
 use std::cell::RefCell;
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
-use limits::{Book, Effect, Ledger, Override, Policy, PolicyError, Quota, UnixMillis};
+use limits::{Book, Effect, Ledger, Override, Policy, PolicyError, Quota, UnixMillis, Window};
 use worker::{DurableObject, Env, Headers, Request, Response, Result, State, durable_object, js_sys};
 
+use super::account::{self, Account, Judged, MAX_KEYS, MAX_READING_AGE_MS, MAX_SESSIONS, User};
 use super::envelope;
 use super::reporter::{Alarm, Reporter, Seen};
 use super::schema::Tables;
 use super::wire::{
-    Act, Acted, Action, Banned, Charge, Command, Decided, Envelope, Exception, MAX_ACT_AGE_MS, MAX_CHARGES,
-    MAX_ID_BYTES, PolicyState, Reply, Standing, State as Shown, Take, VERSION,
+    AccountCommand, AccountReply, Act, Acted, Action, Banned, Charge, Command, Decided, Ending, Envelope,
+    Exception, Key, KeyUse, MAX_ACT_AGE_MS, MAX_CHARGES, MAX_ID_BYTES, Member, Offer, PolicyState, Profile,
+    Rejection, Reply, Session, SessionShown, Standing, State as Shown, Take, VERSION,
 };
 
 /// Answers kept for requests that are asked once more. A front asks again at most once, and at once.
@@ -22,8 +24,14 @@ const MAX_ANSWERED: usize = 64;
 /// How long an action is remembered after it was done, in milliseconds: long enough for whoever lost the
 /// answer to ask, short enough to leave nothing behind.
 const KEEP_ACTIONS_MS: u64 = 60 * 60_000;
+/// Time between two notes about the use of one key at least, in milliseconds.
+const RECORD_USE_MS: u64 = 60_000;
+/// The window of a key's own limit, in milliseconds.
+const KEY_WINDOW_MS: u64 = 60_000;
+/// Replies longer than this leave in a body. Those that are on a request's way are far shorter.
+const MAX_HEADER_BYTES: usize = 8 * 1024;
 
-/// One identity: a network, and later a user.
+/// One identity: a network or a user.
 #[durable_object]
 pub struct Identity {
     state: State,
@@ -39,6 +47,10 @@ struct Memory {
     book: Book,
     /// Overrides and the ban; none until they were read.
     exceptions: Option<Vec<(String, Exception)>>,
+    /// The user; none until it was read.
+    account: Option<Account>,
+    /// Uses of each key that were not written down, and when some were.
+    uses: HashMap<String, (u32, UnixMillis)>,
     /// The latest answers by nonce.
     answered: VecDeque<(String, Reply)>,
     /// When the alarm is due, as far as this instance knows.
@@ -60,8 +72,12 @@ impl DurableObject for Identity {
             }
             Ok(Envelope { command, .. }) => self.obey(command).await?,
         };
+        let sealed = envelope::seal(&reply)?;
+        if sealed.len() > MAX_HEADER_BYTES {
+            return Response::ok(sealed);
+        }
         let headers = Headers::new();
-        headers.set(envelope::REPLY, &envelope::seal(&reply)?)?;
+        headers.set(envelope::REPLY, &sealed)?;
         Ok(Response::empty()?.with_headers(headers))
     }
 
@@ -84,7 +100,8 @@ impl Identity {
     async fn obey(&self, command: Command) -> Result<Reply> {
         match command {
             Command::Take(take) => self.take(&take).await,
-            Command::Peek(charges) => self.peek(&charges),
+            Command::Peek(offers) => self.peek(&offers),
+            Command::Account(command) => self.keep(command).await,
             Command::Act(act) => self.act(&act).await,
             Command::Recall(id) => Ok(self.tables.load_action(&id)?.map_or(Reply::Unknown, Reply::Acted)),
             #[cfg(feature = "faults")]
@@ -125,29 +142,54 @@ impl Identity {
         if let Some((_, reply)) = memory.answered.iter().find(|(nonce, _)| *nonce == take.nonce) {
             return Ok((reply.clone(), None));
         }
-        let Memory { book, exceptions, .. } = &mut *memory;
+        let Memory { book, exceptions, account, uses, .. } = &mut *memory;
         let exceptions = load_once(exceptions, &self.tables)?;
+        let account = load_account_once(account, &self.tables)?;
+        let judged = match take.claim.as_ref().map(|claim| account.judge(claim, now)).transpose() {
+            Ok(judged) => judged,
+            Err(rejection) => return Ok((Reply::Rejected(rejection), None)),
+        };
+        let offer = match &judged {
+            Some(judged) => find_offer(&take.offers, judged.tier.name()),
+            None => take.offers.first(),
+        };
+        let Some(Offer { tier, charges: offered }) = offer else {
+            return Ok((Reply::Refused("no offer for this tier".to_owned()), None));
+        };
+        let key = judged.as_ref().and_then(|judged| judged.key);
+        let mut wanted = offered.clone();
+        wanted.extend(key.and_then(|(_, key)| charge_of_key(key, offered)));
         let ban = standing_ban(exceptions, now);
-        let policies = match effective(&take.charges, exceptions, now) {
+        let policies = match effective(&wanted, exceptions, now) {
             Ok(policies) => policies,
             Err(error) => return Ok((Reply::Refused(error.to_string()), None)),
         };
+        // A limit of 0 is no quota. Whoever has such a key may look, and that is all.
+        let is_barred =
+            key.is_some_and(|(_, key)| key.rate_limit == 0) && offered.iter().any(|charge| charge.cost > 0);
         let charges: Vec<limits::Charge<'_>> = policies
             .iter()
-            .zip(&take.charges)
-            .map(|(policy, charge)| limits::Charge::new(policy, charge.cost))
+            .zip(&wanted)
+            .map(|(policy, charge)| limits::Charge::new(policy, if is_barred { 0 } else { charge.cost }))
             .collect();
         let (reply, wake_at, n_writes) = match ban {
             Some(ban) => (Reply::Banned(Banned { now: now.0, until: ban.expires_at }), None, 0),
             None => {
                 let outcome = book.decide(&charges, now, |policy| self.tables.load_ledger(policy))?;
                 let wake_at = store(&self.tables, &outcome.effects)?;
-                (Reply::Decided(Decided::new(&outcome.decision, now)), wake_at, outcome.effects.len())
+                let mut decided = Decided::new(&outcome.decision, now);
+                if is_barred {
+                    decided.refused_by = Some(decided.standings.len());
+                    decided.standings.push(barred(now));
+                }
+                let is_counted = decided.refused_by.is_none() && wanted.iter().any(|charge| charge.cost > 0);
+                decided.member = judged.as_ref().map(|judged| member(judged, uses, is_counted, now));
+                (Reply::Decided(decided), wake_at, outcome.effects.len())
             }
         };
         self.reporter.saw(Seen {
-            tier: &take.tier,
-            charges: &take.charges,
+            tier,
+            charges: &wanted,
             reply: &reply,
             n_writes,
             overridden: has_override(exceptions, now),
@@ -155,7 +197,7 @@ impl Identity {
             object: &self.state,
             now,
         });
-        let is_peek = take.charges.iter().all(|charge| charge.cost == 0);
+        let is_peek = wanted.iter().all(|charge| charge.cost == 0);
         if !is_peek {
             if memory.answered.len() >= MAX_ANSWERED {
                 memory.answered.pop_front();
@@ -165,18 +207,22 @@ impl Identity {
         Ok((reply, wake_at))
     }
 
-    fn peek(&self, charges: &[Charge]) -> Result<Reply> {
-        match self.show(charges, clock())? {
+    fn peek(&self, offers: &[Offer]) -> Result<Reply> {
+        match self.show(offers, clock())? {
             Ok(shown) => Ok(Reply::State(shown)),
             Err(error) => Ok(Reply::Refused(error.to_string())),
         }
     }
 
     /// Everything there is to see under these policies. Stores nothing.
-    fn show(&self, charges: &[Charge], now: UnixMillis) -> Result<std::result::Result<Shown, PolicyError>> {
+    fn show(&self, offers: &[Offer], now: UnixMillis) -> Result<std::result::Result<Shown, PolicyError>> {
         let mut memory = self.memory.borrow_mut();
-        let Memory { book, exceptions, .. } = &mut *memory;
+        let Memory { book, exceptions, account, .. } = &mut *memory;
         let exceptions = load_once(exceptions, &self.tables)?;
+        let account = load_account_once(account, &self.tables)?;
+        // Networks are offered one tier, users all.
+        let offer = find_offer(offers, account.tier().name()).or(offers.first());
+        let (tier, charges) = offer.map_or(("", [].as_slice()), |offer| (&offer.tier, &offer.charges));
         let policies = match effective(charges, exceptions, now) {
             Ok(policies) => policies,
             Err(error) => return Ok(Err(error)),
@@ -199,7 +245,7 @@ impl Identity {
             }
         });
         let ban = standing_ban(exceptions, now).cloned();
-        Ok(Ok(Shown { at: now.0, policies: states.collect(), ban }))
+        Ok(Ok(Shown { at: now.0, tier: tier.to_owned(), policies: states.collect(), ban }))
     }
 
     async fn act(&self, act: &Act) -> Result<Reply> {
@@ -228,7 +274,7 @@ impl Identity {
         if let Some(at) = self.tables.load_next_end(KEEP_ACTIONS_MS)? {
             self.arm(at).await?;
         }
-        self.reporter.saw_change(&acted.after, &act.policies, &self.state, now);
+        self.reporter.saw_change(&acted.after, &self.state, now);
         if let Some(report) = Reporter::due(&self.reporter, now) {
             self.state.wait_until(report);
         }
@@ -266,23 +312,162 @@ impl Identity {
         Ok(())
     }
 
+    /// Carries out a command about the user, and has the alarm come when something of them is over.
+    async fn keep(&self, command: AccountCommand) -> Result<Reply> {
+        let now = clock();
+        // From the reading to the writing there is no await.
+        let reply = self.change_account(command, now).inspect_err(|_| self.forget())?;
+        let wrote = !matches!(reply, Reply::Account(AccountReply::Sessions(_)) | Reply::Rejected(_));
+        if wrote && let Some(at) = self.tables.load_next_end(KEEP_ACTIONS_MS)? {
+            self.arm(at).await?;
+        }
+        Ok(reply)
+    }
+
+    fn change_account(&self, command: AccountCommand, now: UnixMillis) -> Result<Reply> {
+        let mut memory = self.memory.borrow_mut();
+        let account = load_account_once(&mut memory.account, &self.tables)?;
+        let reply = match command {
+            AccountCommand::Introduce(profile) => {
+                self.introduce(account, &profile, now)?;
+                AccountReply::Done
+            }
+            AccountCommand::OpenSession { profile, session } => {
+                if matches!(account.user, User::Deleted(version) if version >= profile.version) {
+                    return Ok(Reply::Rejected(Rejection::Deleted));
+                }
+                self.introduce(account, &profile, now)?;
+                // Who was suspended meanwhile gets no session.
+                let known = self.tables.load_account()?;
+                if let User::Known(known) = &known.user
+                    && account::is_suspended(known, now)
+                {
+                    memory.account = None;
+                    return Ok(Reply::Rejected(Rejection::Suspended { reason: known.ban_reason.clone() }));
+                }
+                self.open_session(&known, &session, now)?;
+                AccountReply::Done
+            }
+            AccountCommand::ShowSession { key, prolong } => {
+                let Some(session) = account.session(&key, now) else {
+                    return Ok(Reply::Rejected(Rejection::Dead));
+                };
+                let User::Known(profile) = &account.user else {
+                    return Ok(Reply::Rejected(Rejection::Dead));
+                };
+                let prolonged = account::prolonged(session, now).filter(|_| prolong);
+                let shown = SessionShown {
+                    profile: Profile::clone(profile),
+                    prolonged: prolonged.is_some(),
+                    session: prolonged.unwrap_or_else(|| session.clone()),
+                };
+                if !shown.prolonged {
+                    return Ok(Reply::Account(AccountReply::Session(shown)));
+                }
+                self.tables.save_session(&shown.session)?;
+                AccountReply::Session(shown)
+            }
+            AccountCommand::ListSessions => {
+                let sessions = account.sessions.iter().filter(|session| now.0 < session.expires_at);
+                return Ok(Reply::Account(AccountReply::Sessions(sessions.cloned().collect())));
+            }
+            AccountCommand::EndSessions(ending) => {
+                let ends = |session: &&Session| match &ending {
+                    Ending::One(key) => session.key == *key,
+                    Ending::AllBut(key) => session.key != *key,
+                    Ending::All => true,
+                };
+                let ended: Vec<&Session> = account.sessions.iter().filter(ends).collect();
+                for session in &ended {
+                    self.tables.delete_session(&session.key)?;
+                }
+                AccountReply::Ended(u32::try_from(ended.len()).unwrap_or(u32::MAX))
+            }
+            AccountCommand::LearnKey { hash, key, read_at } => {
+                if matches!(account.user, User::Deleted(_)) {
+                    return Ok(Reply::Rejected(Rejection::Deleted));
+                }
+                if now.0.saturating_sub(read_at) > MAX_READING_AGE_MS {
+                    return Ok(Reply::Refused("the record was read too long ago".to_owned()));
+                }
+                if account.is_news_of_key(&hash, &key) {
+                    self.learn_key(account, &hash, &key, now)?;
+                }
+                AccountReply::Done
+            }
+            AccountCommand::Bury { version } => {
+                for session in &account.sessions {
+                    self.tables.delete_session(&session.key)?;
+                }
+                for (hash, _) in &account.keys {
+                    self.tables.delete_key(hash)?;
+                }
+                if account.is_news(version) {
+                    self.tables.save_user(version, None, now)?;
+                }
+                AccountReply::Done
+            }
+        };
+        // Storage is the truth; what was answered a moment ago says nothing any more.
+        memory.account = None;
+        memory.answered.clear();
+        Ok(Reply::Account(reply))
+    }
+
+    /// Takes note of a profile that is news. A suspension ends all sessions.
+    fn introduce(&self, account: &Account, profile: &Profile, now: UnixMillis) -> Result<()> {
+        if !account.is_news(profile.version) {
+            return Ok(());
+        }
+        self.tables.save_user(profile.version, Some(profile), now)?;
+        if account::is_suspended(profile, now) {
+            for session in &account.sessions {
+                self.tables.delete_session(&session.key)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn open_session(&self, account: &Account, session: &Session, now: UnixMillis) -> Result<()> {
+        let alive: Vec<&Session> =
+            account.sessions.iter().filter(|session| now.0 < session.expires_at).collect();
+        let n_too_many = (alive.len() + 1).saturating_sub(MAX_SESSIONS);
+        for oldest in alive.iter().take(n_too_many) {
+            self.tables.delete_session(&oldest.key)?;
+        }
+        self.tables.save_session(session)
+    }
+
+    fn learn_key(&self, account: &Account, hash: &str, key: &Key, now: UnixMillis) -> Result<()> {
+        let others = account.keys.iter().filter(|(known, _)| known != hash);
+        let n_too_many = (others.clone().count() + 1).saturating_sub(MAX_KEYS);
+        for (oldest, _) in others.take(n_too_many) {
+            self.tables.delete_key(oldest)?;
+        }
+        self.tables.save_key(hash, key, now)
+    }
+
     /// What the alarm does; returns when it is to come again, and whether nothing is left to keep.
     fn clean_up(&self, now: UnixMillis) -> Result<(Option<UnixMillis>, bool)> {
         let mut memory = self.memory.borrow_mut();
         memory.alarm_at = None;
         self.tables.delete_expired_exceptions(now)?;
         self.tables.delete_actions_until(UnixMillis(now.0.saturating_sub(KEEP_ACTIONS_MS)))?;
+        self.tables.delete_expired_account(now)?;
         memory.exceptions = None;
+        memory.account = None;
         let stored = self.tables.load_ledgers()?;
         let effects = memory.book.wake(stored.clone(), now);
         let n_handed_back = handed_back(&stored, &effects);
         let wake_at = store(&self.tables, &effects)?;
         let next_end = self.tables.load_next_end(KEEP_ACTIONS_MS)?;
+        let account = self.tables.load_account()?;
+        let is_stranger = matches!(account.user, User::Unknown) && account.keys.is_empty();
         let exceptions = load_once(&mut memory.exceptions, &self.tables)?;
         let next = wake_at.into_iter().chain(next_end).min();
         // An exception without an end needs no alarm, but it stays.
         let is_idle = wake_at.is_none() && exceptions.is_empty();
-        let is_empty = next.is_none() && is_idle;
+        let is_empty = next.is_none() && is_idle && is_stranger;
         self.reporter.saw_alarm(Alarm {
             n_writes: effects.len(),
             n_handed_back,
@@ -333,6 +518,52 @@ fn load_once<'a>(
         *exceptions = Some(tables.load_exceptions()?);
     }
     Ok(exceptions.as_deref().unwrap_or_default())
+}
+
+/// The user, read from storage the first time.
+fn load_account_once<'a>(account: &'a mut Option<Account>, tables: &Tables) -> Result<&'a Account> {
+    if account.is_none() {
+        *account = Some(tables.load_account()?);
+    }
+    Ok(account.get_or_insert_default())
+}
+
+fn find_offer<'a>(offers: &'a [Offer], tier: &str) -> Option<&'a Offer> {
+    offers.iter().find(|offer| offer.tier == tier)
+}
+
+/// What a request costs under the key's own limit: as much as it costs at most under another. None for a limit
+/// of 0, which is no policy.
+fn charge_of_key(key: &Key, offered: &[Charge]) -> Option<Charge> {
+    let digits: String = key.id.chars().filter(char::is_ascii_hexdigit).take(24).collect();
+    let quota = Quota::units(key.rate_limit)?;
+    let policy = Policy::new(&format!("key-{digits}"), quota, Window::Fixed { ms: KEY_WINDOW_MS }).ok()?;
+    Some(Charge::new(&policy, offered.iter().map(|charge| charge.cost).max().unwrap_or(0)))
+}
+
+/// How things stand for whoever may never.
+fn barred(now: UnixMillis) -> Standing {
+    Standing { limit: Some(0), used: 0, reset_at: now.0, fits_at: None, never: true }
+}
+
+/// Who was judged, and the uses of the key that are to be written down.
+fn member(
+    judged: &Judged<'_>,
+    uses: &mut HashMap<String, (u32, UnixMillis)>,
+    is_counted: bool,
+    now: UnixMillis,
+) -> Member {
+    let key = judged.key.map(|(hash, key)| {
+        let (n, recorded_at) = uses.entry(hash.to_owned()).or_insert((0, UnixMillis(0)));
+        *n = n.saturating_add(u32::from(is_counted));
+        let is_due = *n > 0 && recorded_at.until(now) >= RECORD_USE_MS;
+        let unrecorded = is_due.then(|| std::mem::take(n));
+        if is_due {
+            *recorded_at = now;
+        }
+        KeyUse { id: key.id.clone(), scopes: key.scopes.clone(), rate_limit: key.rate_limit, unrecorded }
+    });
+    Member { tier: judged.tier.name().to_owned(), role: judged.role.to_owned(), key }
 }
 
 fn find_exception<'a>(
@@ -403,7 +634,9 @@ fn handed_back(stored: &[(String, Ledger)], effects: &[Effect]) -> u64 {
 /// An override must be one of a policy that there is.
 fn check_override(act: &Act) -> std::result::Result<(), String> {
     match &act.action {
-        Action::SetOverride { policy, .. } if !act.policies.iter().any(|known| known.policy == *policy) => {
+        Action::SetOverride { policy, .. }
+            if !act.policies.iter().flat_map(|offer| &offer.charges).any(|known| known.policy == *policy) =>
+        {
             Err(format!("there is no policy {policy}"))
         }
         _ => Ok(()),

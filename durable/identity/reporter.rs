@@ -128,15 +128,12 @@ impl Reporter {
     }
 
     /// Takes note of what an admin changed.
-    pub fn saw_change(&self, after: &State, charges: &[Charge], object: &ObjectState, now: UnixMillis) {
+    pub fn saw_change(&self, after: &State, object: &ObjectState, now: UnixMillis) {
         let mut notes = self.notes.borrow_mut();
         let row = notes.row.get_or_insert_with(|| empty_row(object));
-        let states = after
-            .policies
-            .iter()
-            .zip(charges)
-            .filter(|(_, charge)| row.policy.is_empty() || charge.policy == row.policy);
-        if let Some((state, _)) = states.max_by_key(|(state, _)| level(state.limit, state.used)) {
+        let states =
+            after.policies.iter().filter(|state| row.policy.is_empty() || state.policy == row.policy);
+        if let Some(state) = states.max_by_key(|state| level(state.limit, state.used)) {
             row.policy.clone_from(&state.policy);
             (row.limit, row.used, row.reset_at) = (state.limit, state.used, state.reset_at);
             row.near = is_near(state.limit, state.used);

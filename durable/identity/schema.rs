@@ -7,7 +7,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use worker::{Result, SqlStorage, SqlStorageValue};
 
-use super::wire::{Acted, Exception};
+use super::account::{Account, KEEP_DEAD_KEYS_MS, KEEP_PROFILE_MS, User};
+use super::wire::{Acted, Exception, Key, Profile, Session};
 
 /// Instants are milliseconds since 1970.
 const TABLES: &str = "\
@@ -27,7 +28,27 @@ CREATE TABLE IF NOT EXISTS action (
   id         TEXT PRIMARY KEY, -- the admin's id for it
   done_at    INTEGER NOT NULL,
   states     TEXT NOT NULL     -- a JSON object: the identity's state before and after
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS user (
+  version INTEGER PRIMARY KEY, -- of the record; there is one row at most
+  profile TEXT,                -- a JSON object; none for a user who was deleted
+  told_at INTEGER NOT NULL     -- when the object was told of it
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS session (
+  key        TEXT PRIMARY KEY,
+  created_at INTEGER NOT NULL,
+  expires_at INTEGER NOT NULL,
+  session    TEXT NOT NULL     -- a JSON object
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS api_key (
+  hash    TEXT PRIMARY KEY,    -- SHA-256 of the key's text
+  key     TEXT NOT NULL,       -- a JSON object: the record's state
+  over_at INTEGER,             -- since when it is revoked or over; none while it is good for ever
+  told_at INTEGER NOT NULL     -- when the object was first told of it
 ) WITHOUT ROWID";
+
+/// Tables of [`TABLES`].
+const N_TABLES: u32 = 6;
 
 /// How a ledger is stored. Instants are milliseconds since 1970.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -122,6 +143,23 @@ struct ActionRow {
 }
 
 #[derive(Deserialize)]
+struct UserRow {
+    version: u64,
+    profile: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct SessionRow {
+    session: String,
+}
+
+#[derive(Deserialize)]
+struct KeyRow {
+    hash: String,
+    key: String,
+}
+
+#[derive(Deserialize)]
 struct CountRow {
     n: u32,
 }
@@ -153,8 +191,13 @@ impl Tables {
         if let Some(exist) = self.exist.get() {
             return Ok(exist);
         }
-        let query = "SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name = 'ledger'";
+        let query = "SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name IN \
+                     ('ledger', 'exception', 'action', 'user', 'session', 'api_key')";
         let row: CountRow = self.sql.exec(query, None)?.one()?;
+        if (1..N_TABLES).contains(&row.n) {
+            // An object of a time when there were fewer.
+            self.sql.exec(TABLES, None)?;
+        }
         self.exist.set(Some(row.n > 0));
         Ok(row.n > 0)
     }
@@ -247,12 +290,94 @@ impl Tables {
         self.delete("DELETE FROM action WHERE done_at <= ?", vec![number(at.0)?])
     }
 
-    /// When the next exception ends or the oldest action may be forgotten; none if there are none.
+    /// When the next exception, session or key ends, or something may be forgotten; none if there is nothing.
     pub fn load_next_end(&self, keep_actions_ms: u64) -> Result<Option<UnixMillis>> {
         let query = "SELECT min(at) AS at FROM (SELECT min(expires_at) AS at FROM exception \
-                     UNION ALL SELECT min(done_at) + ? AS at FROM action)";
-        let rows: Vec<InstantRow> = self.read(query, vec![number(keep_actions_ms)?])?;
+                     UNION ALL SELECT min(done_at) + ?1 AS at FROM action \
+                     UNION ALL SELECT min(expires_at) AS at FROM session \
+                     UNION ALL SELECT min(over_at) + ?2 AS at FROM api_key \
+                     UNION ALL SELECT min(told_at) + ?3 AS at FROM user WHERE NOT EXISTS \
+                       (SELECT 1 FROM session UNION ALL SELECT 1 FROM api_key))";
+        let keep = vec![number(keep_actions_ms)?, number(KEEP_DEAD_KEYS_MS)?, number(KEEP_PROFILE_MS)?];
+        let rows: Vec<InstantRow> = self.read(query, keep)?;
         Ok(rows.first().and_then(|row| row.at).map(UnixMillis))
+    }
+
+    /// Everything that is kept of the user.
+    pub fn load_account(&self) -> Result<Account> {
+        let users: Vec<UserRow> = self.read("SELECT version, profile FROM user", Vec::new())?;
+        let user = match users.into_iter().next() {
+            None => User::Unknown,
+            Some(UserRow { version, profile: None }) => User::Deleted(version),
+            Some(UserRow { profile: Some(profile), .. }) => {
+                User::Known(Box::new(serde_json::from_str::<Profile>(&profile)?))
+            }
+        };
+        let query = "SELECT session FROM session ORDER BY created_at, key";
+        let sessions: Vec<SessionRow> = self.read(query, Vec::new())?;
+        let sessions = sessions.iter().map(|row| serde_json::from_str::<Session>(&row.session));
+        let keys: Vec<KeyRow> =
+            self.read("SELECT hash, key FROM api_key ORDER BY told_at, hash", Vec::new())?;
+        let keys = keys.into_iter().map(|row| Ok((row.hash, serde_json::from_str::<Key>(&row.key)?)));
+        Ok(Account {
+            user,
+            sessions: sessions.collect::<std::result::Result<_, _>>()?,
+            keys: keys.collect::<Result<_>>()?,
+        })
+    }
+
+    /// Takes note of a user; of one who was deleted if there is no profile.
+    pub fn save_user(&self, version: u64, profile: Option<&Profile>, now: UnixMillis) -> Result<()> {
+        let profile = profile.map(serde_json::to_string).transpose()?;
+        self.delete("DELETE FROM user", Vec::new())?;
+        let row = vec![number(version)?, profile.map_or(SqlStorageValue::Null, Into::into), number(now.0)?];
+        self.write("INSERT INTO user (version, profile, told_at) VALUES (?, ?, ?)", row)
+    }
+
+    pub fn save_session(&self, session: &Session) -> Result<()> {
+        let row = vec![
+            session.key.as_str().into(),
+            number(session.created_at)?,
+            number(session.expires_at)?,
+            serde_json::to_string(session)?.into(),
+        ];
+        let query =
+            "INSERT OR REPLACE INTO session (key, created_at, expires_at, session) VALUES (?, ?, ?, ?)";
+        self.write(query, row)
+    }
+
+    pub fn delete_session(&self, key: &str) -> Result<()> {
+        self.delete("DELETE FROM session WHERE key = ?", vec![key.into()])
+    }
+
+    pub fn save_key(&self, hash: &str, key: &Key, now: UnixMillis) -> Result<()> {
+        let over_at = key.revoked_at.or(key.expires_at);
+        let row = vec![
+            hash.into(),
+            serde_json::to_string(key)?.into(),
+            over_at.map_or(Ok(SqlStorageValue::Null), number)?,
+            number(now.0)?,
+        ];
+        let query = "INSERT INTO api_key (hash, key, over_at, told_at) VALUES (?, ?, ?, ?) \
+                     ON CONFLICT (hash) DO UPDATE SET key = excluded.key, over_at = excluded.over_at";
+        self.write(query, row)
+    }
+
+    pub fn delete_key(&self, hash: &str) -> Result<()> {
+        self.delete("DELETE FROM api_key WHERE hash = ?", vec![hash.into()])
+    }
+
+    /// Forgets sessions and keys that are over, and then the user, if nothing is left of them.
+    pub fn delete_expired_account(&self, now: UnixMillis) -> Result<()> {
+        self.delete("DELETE FROM session WHERE expires_at <= ?", vec![number(now.0)?])?;
+        let over = number(now.0.saturating_sub(KEEP_DEAD_KEYS_MS))?;
+        self.delete("DELETE FROM api_key WHERE over_at <= ?", vec![over])?;
+        let told = number(now.0.saturating_sub(KEEP_PROFILE_MS))?;
+        self.delete(
+            "DELETE FROM user WHERE told_at <= ? AND NOT EXISTS \
+             (SELECT 1 FROM session UNION ALL SELECT 1 FROM api_key)",
+            vec![told],
+        )
     }
 }
 

@@ -1,13 +1,16 @@
 //! The typed caller: what the front Worker sees of an identity's object.
 
-use limits::Identity;
+use limits::{Identity, UserId};
 use worker::wasm_bindgen::JsCast;
 use worker::wasm_bindgen_futures::JsFuture;
 use worker::worker_sys::DurableObject;
 use worker::{Env, ObjectNamespace, web_sys};
 
 use super::envelope;
-use super::wire::{Act, Acted, Charge, Command, Envelope, Reply, State, Take, VERSION};
+use super::wire::{
+    AccountCommand, AccountReply, Act, Acted, Command, Envelope, Offer, Rejection, Reply, State, Take,
+    VERSION,
+};
 use crate::call::CallError;
 
 /// Reaches the objects of all identities.
@@ -24,7 +27,7 @@ impl IdentityStub {
         Ok(Self { namespace: env.durable_object(binding)? })
     }
 
-    /// Asks for units. The reply is [`Reply::Decided`] or [`Reply::Banned`].
+    /// Asks for units. The reply is [`Reply::Decided`], [`Reply::Banned`] or [`Reply::Rejected`].
     ///
     /// May be repeated with the same nonce: the object then answers as before. Only if it was evicted or
     /// crashed in between are the units charged twice.
@@ -33,7 +36,7 @@ impl IdentityStub {
     /// [`CallError`], if no decision came back.
     pub async fn take(&self, identity: &Identity, take: Take) -> Result<Reply, CallError> {
         match self.ask(identity, Command::Take(take)).await? {
-            reply @ (Reply::Decided(_) | Reply::Banned(_)) => Ok(reply),
+            reply @ (Reply::Decided(_) | Reply::Banned(_) | Reply::Rejected(_)) => Ok(reply),
             other => Err(unexpected(other)),
         }
     }
@@ -42,7 +45,7 @@ impl IdentityStub {
     ///
     /// # Errors
     /// [`CallError`].
-    pub async fn peek(&self, identity: &Identity, policies: Vec<Charge>) -> Result<State, CallError> {
+    pub async fn peek(&self, identity: &Identity, policies: Vec<Offer>) -> Result<State, CallError> {
         match self.ask(identity, Command::Peek(policies)).await? {
             Reply::State(state) => Ok(state),
             other => Err(unexpected(other)),
@@ -68,6 +71,22 @@ impl IdentityStub {
         match self.ask(identity, Command::Recall(id.to_owned())).await? {
             Reply::Acted(acted) => Ok(Some(acted)),
             Reply::Unknown => Ok(None),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Shows or changes what is kept of a user. May be repeated: done once more, each command changes nothing.
+    ///
+    /// # Errors
+    /// [`CallError`]; the change may have been made.
+    pub async fn account(
+        &self,
+        user: UserId,
+        command: AccountCommand,
+    ) -> Result<Result<AccountReply, Rejection>, CallError> {
+        match self.ask(&Identity::User(user), Command::Account(command)).await? {
+            Reply::Account(reply) => Ok(Ok(reply)),
+            Reply::Rejected(rejection) => Ok(Err(rejection)),
             other => Err(unexpected(other)),
         }
     }
@@ -110,11 +129,16 @@ impl IdentityStub {
         let response = JsFuture::from(asking).await.map_err(worker::Error::from)?;
         let response: web_sys::Response = response.unchecked_into();
         let status = response.status();
-        match response.headers().get(envelope::REPLY).map_err(worker::Error::from)? {
-            Some(sealed) => envelope::open(&sealed)
-                .map_err(|error| CallError::Refused { status, text: format!("no reply: {error}") }),
-            None => Err(CallError::Refused { status, text: "no reply".to_owned() }),
-        }
+        let sealed = match response.headers().get(envelope::REPLY).map_err(worker::Error::from)? {
+            Some(sealed) => sealed,
+            // Long ones come in the body.
+            None => {
+                let text = JsFuture::from(response.text().map_err(worker::Error::from)?).await;
+                text.map_err(worker::Error::from)?.as_string().unwrap_or_default()
+            }
+        };
+        envelope::open(&sealed)
+            .map_err(|error| CallError::Refused { status, text: format!("no reply: {error}") })
     }
 }
 

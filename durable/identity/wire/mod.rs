@@ -4,11 +4,14 @@
 //! object. So fields are only ever added, with a default; whatever can't be done that way gets a new
 //! [`VERSION`], and each side refuses the versions it does not know.
 
+mod account;
+
+pub use account::*;
 use limits::{Decision, Policy, PolicyError, Quota, Retry, UnixMillis, Window};
 use serde::{Deserialize, Serialize};
 
 /// The version both sides speak.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 /// Longest nonce, action id or holder in bytes.
 pub const MAX_ID_BYTES: usize = 64;
 /// Policies in one command at most.
@@ -29,12 +32,14 @@ pub struct Envelope {
 pub enum Command {
     /// Takes units under all policies, or under none.
     Take(Take),
-    /// Shows how things stand under these policies. Takes and stores nothing.
-    Peek(Vec<Charge>),
+    /// Shows how things stand. Takes and stores nothing.
+    Peek(Vec<Offer>),
     /// Changes something, for an admin.
     Act(Act),
     /// Shows what an action did, if it happened.
     Recall(String),
+    /// Shows or changes what is kept of a user.
+    Account(AccountCommand),
     /// Takes units, then panics.
     #[cfg(feature = "faults")]
     Panic(Take),
@@ -49,7 +54,17 @@ pub struct Take {
     /// Names the request. Asked once more with the same nonce, the object answers as before and takes
     /// nothing. At most [`MAX_ID_BYTES`] visible ASCII characters.
     pub nonce: String,
-    /// The caller's tier, for the live view.
+    /// What a user brings; none for a network.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub claim: Option<Claim>,
+    /// What it costs, by tier.
+    pub offers: Vec<Offer>,
+}
+
+/// What a request costs callers of one tier. The object knows which one the caller is of.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Offer {
+    /// The tier.
     pub tier: String,
     /// What it costs, under which policies.
     pub charges: Vec<Charge>,
@@ -140,8 +155,8 @@ pub struct Act {
     pub author: String,
     /// What to do.
     pub action: Action,
-    /// The policies to show before and after.
-    pub policies: Vec<Charge>,
+    /// The policies to show before and after, by tier.
+    pub policies: Vec<Offer>,
 }
 
 /// How long an action may be under way, in milliseconds. After that it never happens, so that whoever looks
@@ -206,6 +221,10 @@ pub enum Reply {
     Decided(Decided),
     /// The identity is banned: nothing was asked or taken.
     Banned(Banned),
+    /// The claim is not good: nothing was asked or taken.
+    Rejected(Rejection),
+    /// An answer about a user.
+    Account(AccountReply),
     /// How things stand.
     State(State),
     /// What an action did.
@@ -221,11 +240,14 @@ pub enum Reply {
 pub struct Decided {
     /// The object's clock, so that seconds are counted by one clock.
     pub now: u64,
-    /// One per charge.
+    /// One per charge of the caller's tier, and one more for the key, if it came with one.
     pub standings: Vec<Standing>,
     /// The charge that is in the way; none if the units are taken.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub refused_by: Option<usize>,
+    /// Who the caller is, if a user.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<Member>,
 }
 
 /// How things stand under one policy.
@@ -285,6 +307,7 @@ impl Decided {
             refused_by: decision.denial.and_then(|denial| {
                 standings.iter().position(|standing| standing.policy.name() == denial.policy.name())
             }),
+            member: None,
         }
     }
 }
@@ -304,6 +327,8 @@ pub struct Banned {
 pub struct State {
     /// The object's clock.
     pub at: u64,
+    /// The tier.
+    pub tier: String,
     /// How things stand, exactly.
     pub policies: Vec<PolicyState>,
     /// The ban, if there is one.
@@ -372,19 +397,20 @@ mod tests {
     fn the_wire_is_pinned() {
         let take = Take {
             nonce: "n".to_owned(),
-            tier: "anonymous".to_owned(),
-            charges: vec![Charge::new(&requests(), 1)],
+            claim: Some(Claim::Session("s".to_owned())),
+            offers: vec![Offer { tier: "free".to_owned(), charges: vec![Charge::new(&requests(), 1)] }],
         };
-        let envelope = Envelope { v: 1, command: Command::Take(take) };
+        let envelope = Envelope { v: 2, command: Command::Take(take) };
         let text = concat!(
-            r#"{"v":1,"command":{"take":{"nonce":"n","tier":"anonymous","charges":["#,
-            r#"{"policy":"requests","limit":10,"window":"fixed","ms":60000,"cost":1}]}}}"#
+            r#"{"v":2,"command":{"take":{"nonce":"n","claim":{"session":"s"},"offers":[{"tier":"free","charges":["#,
+            r#"{"policy":"requests","limit":10,"window":"fixed","ms":60000,"cost":1}]}]}}}"#
         );
         assert_eq!(serde_json::to_string(&envelope).unwrap(), text);
         assert_eq!(serde_json::from_str::<Envelope>(text).unwrap(), envelope);
 
         let standing = Standing { limit: Some(10), used: 10, reset_at: 9, fits_at: Some(9), never: false };
-        let reply = Reply::Decided(Decided { now: 5, standings: vec![standing], refused_by: Some(0) });
+        let reply =
+            Reply::Decided(Decided { now: 5, standings: vec![standing], refused_by: Some(0), member: None });
         let text = concat!(
             r#"{"decided":{"now":5,"standings":[{"limit":10,"used":10,"reset_at":9,"fits_at":9}],"#,
             r#""refused_by":0}}"#
@@ -412,6 +438,6 @@ mod tests {
 
     #[test]
     fn unknown_commands_are_refused() {
-        assert!(serde_json::from_str::<Envelope>(r#"{"v":1,"command":{"grant":{}}}"#).is_err());
+        assert!(serde_json::from_str::<Envelope>(r#"{"v":2,"command":{"grant":{}}}"#).is_err());
     }
 }
