@@ -19,6 +19,9 @@ pub enum StoreError {
     /// The server refused, or the connection broke.
     #[error("{0}")]
     Query(#[from] tokio_postgres::Error),
+    /// A column has what it can't have.
+    #[error("{0} can't be read")]
+    Malformed(&'static str),
     /// Nothing for too long.
     #[error("no answer within {} ms", DEADLINE.as_millis())]
     TooSlow,
@@ -40,8 +43,7 @@ pub struct Facts {
 /// # Errors
 /// [`StoreError`].
 pub async fn load_facts(hyperdrive: &Hyperdrive) -> Result<Facts, StoreError> {
-    let query = async {
-        let client = connect(hyperdrive).await?;
+    ask(hyperdrive, async |client| {
         let row = client
             .query_one(
                 "SELECT current_database()::text, current_setting('server_version'), \
@@ -56,9 +58,21 @@ pub async fn load_facts(hyperdrive: &Hyperdrive) -> Result<Facts, StoreError> {
             server_time: row.try_get(2)?,
             n_tables: row.try_get(3)?,
         })
-    };
-    match select(Box::pin(query), Delay::from(DEADLINE)).await {
-        Either::Left((facts, _)) => facts,
+    })
+    .await
+}
+
+/// Connects and has `query` ask, all within the deadline.
+///
+/// # Errors
+/// [`StoreError`].
+pub async fn ask<T>(
+    hyperdrive: &Hyperdrive,
+    query: impl AsyncFnOnce(&Client) -> Result<T, StoreError>,
+) -> Result<T, StoreError> {
+    let asking = async { query(&connect(hyperdrive).await?).await };
+    match select(Box::pin(asking), Delay::from(DEADLINE)).await {
+        Either::Left((answer, _)) => answer,
         Either::Right(_) => Err(StoreError::TooSlow),
     }
 }

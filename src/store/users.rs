@@ -1,8 +1,190 @@
 //! D1: the record of users, and Clerk's events about them.
+//!
+//! Every statement that changes or deletes a user leaves a row in `user_change`, by triggers; `records` takes it
+//! from there.
 
+use durable::identity::wire::Profile;
+use limits::UserId;
 use serde::Deserialize;
 use worker::wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, Result};
+use worker::{D1Database, D1PreparedStatement, Error, Result};
+
+/// A user as the record has them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct User {
+    /// The user.
+    pub id: UserId,
+    /// Everything else.
+    pub profile: Profile,
+}
+
+/// The columns of a [`UserRow`].
+pub const USER_COLUMNS: &str = "users.id, users.email, users.email_verified, users.display_name, users.image_url, \
+     users.tier, users.role, users.rights_changed_at, users.banned, users.ban_reason, users.ban_expires_at, \
+     users.version, users.created_at, users.updated_at";
+
+/// A user as D1 writes them.
+#[derive(Debug, Deserialize)]
+pub struct UserRow {
+    id: String,
+    email: Option<String>,
+    email_verified: u8,
+    display_name: Option<String>,
+    image_url: Option<String>,
+    tier: String,
+    role: String,
+    rights_changed_at: u64,
+    banned: u8,
+    ban_reason: Option<String>,
+    ban_expires_at: Option<u64>,
+    version: u64,
+    created_at: u64,
+    updated_at: u64,
+}
+
+impl TryFrom<UserRow> for User {
+    type Error = Error;
+
+    fn try_from(row: UserRow) -> Result<Self> {
+        let id = parse_id(&row.id)?;
+        let profile = Profile {
+            version: row.version,
+            email: row.email,
+            email_verified: row.email_verified != 0,
+            name: row.display_name.unwrap_or_default(),
+            image: row.image_url,
+            tier: row.tier,
+            role: row.role,
+            rights_changed_at: row.rights_changed_at,
+            banned: row.banned != 0,
+            ban_reason: row.ban_reason,
+            ban_expires_at: row.ban_expires_at,
+            created_at: row.created_at,
+            updated_at: row.updated_at,
+        };
+        Ok(Self { id, profile })
+    }
+}
+
+/// The user with this id.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn load_user(database: &D1Database, id: UserId) -> Result<Option<User>> {
+    let query = database
+        .prepare(format!("SELECT {USER_COLUMNS} FROM users WHERE id = ?"))
+        .bind(&[id.to_string().into()])?;
+    query.first::<UserRow>(None).await?.map(User::try_from).transpose()
+}
+
+/// A change of a user that somebody may not know of yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Change {
+    /// Whose.
+    pub user: UserId,
+    /// Of the change.
+    pub id: String,
+    /// Counts the changes of the user.
+    pub version: u64,
+    /// Whether the user was deleted.
+    pub deleted: bool,
+}
+
+#[derive(Deserialize)]
+struct ChangeRow {
+    user_id: String,
+    id: String,
+    version: u64,
+    deleted: u8,
+}
+
+impl TryFrom<ChangeRow> for Change {
+    type Error = Error;
+
+    fn try_from(row: ChangeRow) -> Result<Self> {
+        let user = parse_id(&row.user_id)?;
+        Ok(Self { user, id: row.id, version: row.version, deleted: row.deleted != 0 })
+    }
+}
+
+/// The newest change of a user that is not settled.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn load_change(database: &D1Database, user: UserId) -> Result<Option<Change>> {
+    let query = database
+        .prepare("SELECT user_id, id, version, deleted FROM user_change WHERE user_id = ?")
+        .bind(&[user.to_string().into()])?;
+    query.first::<ChangeRow>(None).await?.map(Change::try_from).transpose()
+}
+
+/// The change with this id, unless it is settled or a newer one took its place.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn find_change(database: &D1Database, id: &str) -> Result<Option<Change>> {
+    let query = database
+        .prepare("SELECT user_id, id, version, deleted FROM user_change WHERE id = ?")
+        .bind(&[id.into()])?;
+    query.first::<ChangeRow>(None).await?.map(Change::try_from).transpose()
+}
+
+/// The oldest changes, of before `at`, that are not settled.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn load_changes_before(database: &D1Database, at: u64, most: u32) -> Result<Vec<Change>> {
+    let query = database
+        .prepare(
+            "SELECT user_id, id, version, deleted FROM user_change WHERE changed_at < ? ORDER BY changed_at LIMIT ?",
+        )
+        .bind(&[number(at), JsValue::from(most)])?;
+    query.all().await?.results::<ChangeRow>()?.into_iter().map(Change::try_from).collect()
+}
+
+/// Notes that everybody knows of a change. A newer one stays.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn forget_change(database: &D1Database, change: &Change) -> Result<()> {
+    let statement = database.prepare("DELETE FROM user_change WHERE id = ?").bind(&[change.id.as_str().into()])?;
+    statement.run().await.map(drop)
+}
+
+/// The user whom Clerk knows by this id; made now if there is none yet, for the webhook may come later than the
+/// user. None if Clerk deleted the user.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn load_or_create_clerk_user(
+    database: &D1Database,
+    clerk_user_id: &str,
+    id_if_new: UserId,
+    now: u64,
+) -> Result<Option<UserId>> {
+    let clerk_id = JsValue::from_str(clerk_user_id);
+    let select = database.prepare("SELECT id FROM users WHERE clerk_user_id = ?").bind(&[clerk_id.clone()])?;
+    if let Some(row) = select.first::<IdRow>(None).await? {
+        return parse_id(&row.id).map(Some);
+    }
+    let insert = database
+        .prepare(
+            "INSERT INTO users (id, display_name, clerk_user_id, clerk_event_at, created_at, updated_at) \
+             SELECT ?1, ?2, ?2, 0, ?3, ?3 \
+             WHERE NOT EXISTS (SELECT 1 FROM deleted_clerk_user WHERE clerk_user_id = ?2) \
+             ON CONFLICT (clerk_user_id) DO NOTHING",
+        )
+        .bind(&[id_if_new.to_string().into(), clerk_id.clone(), number(now)])?;
+    let select = database.prepare("SELECT id FROM users WHERE clerk_user_id = ?").bind(&[clerk_id])?;
+    let results = database.batch(vec![insert, select]).await?;
+    let rows: Vec<IdRow> = results.last().map(|result| result.results()).transpose()?.unwrap_or_default();
+    rows.first().map(|row| parse_id(&row.id)).transpose()
+}
+
+/// An id out of D1.
+fn parse_id(text: &str) -> Result<UserId> {
+    text.parse().map_err(|error: limits::NotAUserId| Error::RustError(format!("users.id: {error}")))
+}
 
 /// A user as one of Clerk's events tells of it. What is none leaves the record as it is.
 #[derive(Debug)]
