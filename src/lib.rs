@@ -6,6 +6,7 @@
 
 mod admission;
 mod app;
+mod auth;
 mod bindings;
 mod body;
 mod config;
