@@ -9,3 +9,4 @@
 #![allow(dead_code)] // the endpoints come next
 
 pub mod key;
+pub mod token;
