@@ -5,6 +5,7 @@
 #![allow(missing_docs)] // the door attributes generate public glue without any
 
 mod admission;
+mod api_key;
 mod app;
 mod auth;
 mod bindings;
