@@ -8,7 +8,9 @@
 //! Out of scope: Better Auth's cookie cache. A session that was revoked would go on for minutes.
 #![allow(dead_code)] // the endpoints come next
 
+pub mod address;
 pub mod bearer;
 pub mod cookies;
+pub mod email;
 pub mod key;
 pub mod token;
