@@ -13,4 +13,5 @@ pub mod bearer;
 pub mod cookies;
 pub mod email;
 pub mod key;
+pub mod random;
 pub mod token;
