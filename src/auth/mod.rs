@@ -14,5 +14,6 @@ pub mod cookies;
 pub mod email;
 pub mod error;
 pub mod key;
+pub mod mail_token;
 pub mod random;
 pub mod token;
