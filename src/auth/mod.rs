@@ -15,5 +15,6 @@ pub mod email;
 pub mod error;
 pub mod key;
 pub mod mail_token;
+pub mod password;
 pub mod random;
 pub mod token;
