@@ -5,7 +5,9 @@
 #![allow(missing_docs)] // the door attributes generate public glue without any
 
 mod admission;
+mod api_key;
 mod app;
+mod auth;
 mod bindings;
 mod body;
 mod config;
