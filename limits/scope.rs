@@ -73,6 +73,8 @@ impl Rights {
 pub enum Demand {
     /// Nothing: credentials are not even looked at, so a stale one can't break a public page.
     Public,
+    /// Nothing, but credentials are looked at: they tell who is counted.
+    Anybody,
     /// An account is not needed; whoever calls with a key needs the scope.
     Anyone(Scope),
     /// A person who signed in.
@@ -107,7 +109,7 @@ pub enum Forbidden {
 /// [`Forbidden`]: the first reason, in the order in which a caller could mend them.
 pub fn authorize(rights: &Rights, demand: Demand) -> Result<(), Forbidden> {
     match (demand, &rights.scopes) {
-        (Demand::Public, _) | (Demand::Anyone(_), None) => Ok(()),
+        (Demand::Public | Demand::Anybody, _) | (Demand::Anyone(_), None) => Ok(()),
         (Demand::Anyone(scope), Some(scopes)) => {
             if scopes.contains(&scope) {
                 Ok(())
@@ -153,7 +155,9 @@ mod tests {
         assert_eq!(authorize(&rules, Demand::Anyone(Scope::Rules)), Ok(()));
         assert_eq!(authorize(&rules, Demand::Anyone(Scope::Compile)), Err(Forbidden::Scope(Scope::Compile)));
         assert_eq!(authorize(&rules, Demand::Person), Err(Forbidden::NotAPerson));
-        assert_eq!(authorize(&rules, Demand::Public), Ok(()));
+        for demand in [Demand::Public, Demand::Anybody] {
+            assert_eq!(authorize(&rules, demand), Ok(()));
+        }
     }
 
     #[test]

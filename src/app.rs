@@ -6,7 +6,7 @@ use std::rc::Rc;
 use durable::identity::IdentityStub;
 use durable::live_registry::RegistryStub;
 use limits::UnixMillis;
-use worker::{Context, D1Database, Env, Fetcher, Hyperdrive, js_sys};
+use worker::{Context, D1Database, Env, Fetcher, Hyperdrive, Queue, js_sys};
 
 use crate::bindings;
 use crate::config::{Config, ConfigError};
@@ -72,6 +72,11 @@ impl App {
     /// PostgreSQL.
     pub fn postgres(&self) -> worker::Result<Hyperdrive> {
         self.env.hyperdrive(bindings::HYPERDRIVE)
+    }
+
+    /// The queue for work that may come a little later.
+    pub fn queue(&self) -> worker::Result<Queue> {
+        self.env.queue(bindings::QUEUE)
     }
 
     /// The static assets.

@@ -9,5 +9,7 @@ pub const LIVE_REGISTRY: &str = "LIVE_REGISTRY";
 pub const DB: &str = "DB";
 /// PostgreSQL through Hyperdrive: API keys.
 pub const HYPERDRIVE: &str = "HYPERDRIVE";
+/// Producer of the queue `bloqr-backend-queue`.
+pub const QUEUE: &str = "BLOQR_BACKEND_QUEUE";
 /// The static assets in `frontend/`.
 pub const ASSETS: &str = "ASSETS";

@@ -1,10 +1,12 @@
 //! The variables and secrets, parsed once into types. Nothing else reads a variable.
 
+use std::borrow::Cow;
 use std::fmt;
 
 use url::Url;
 
 use crate::admission::Policies;
+use crate::auth::key::AuthKey;
 use crate::svix::parse_secret;
 
 /// Default bound of a request body. Source: the published API, 1 MiB.
@@ -44,8 +46,10 @@ pub struct Config {
     pub admin_key: Option<Secret>,
     /// `CLERK_WEBHOOK_SECRET`: the key that Clerk's webhooks are signed with.
     pub clerk_webhook_key: Option<SigningKey>,
-    /// `BETTER_AUTH_SECRET` is set.
-    pub has_auth_secret: bool,
+    /// `BETTER_AUTH_SECRET`: signs sessions and mails.
+    pub auth_key: Option<AuthKey>,
+    /// `BETTER_AUTH_URL`: the origin that clients reach the service at.
+    pub base_url: Option<String>,
     /// `TURNSTILE_SITE_KEY`: given to browsers.
     pub turnstile_site_key: Option<String>,
     /// `TURNSTILE_SECRET_KEY`: Turnstile is on while it is set.
@@ -191,6 +195,17 @@ impl Config {
             let expected = "an http or https URL".to_owned();
             return Err(ConfigError { variable: "TURNSTILE_VERIFY_URL", expected });
         }
+        let base_url = match read("BETTER_AUTH_URL").map(|text| Url::parse(&text)) {
+            None => None,
+            // A path in it does not matter.
+            Some(Ok(url)) if matches!(url.scheme(), "http" | "https") => {
+                Some(url.origin().ascii_serialization())
+            }
+            Some(_) => {
+                let expected = "an http or https URL".to_owned();
+                return Err(ConfigError { variable: "BETTER_AUTH_URL", expected });
+            }
+        };
         let clerk_publishable_key =
             read("CLERK_PUBLISHABLE_KEY").filter(|_| !is_true("DISABLE_CLERK_FALLBACK"));
 
@@ -205,7 +220,11 @@ impl Config {
             rate_limit_fields,
             admin_key: read("ADMIN_KEY").map(Secret),
             clerk_webhook_key,
-            has_auth_secret: read("BETTER_AUTH_SECRET").is_some(),
+            // The second name is the one that Better Auth falls back to.
+            auth_key: read("BETTER_AUTH_SECRET")
+                .or_else(|| read("AUTH_SECRET"))
+                .and_then(|it| AuthKey::new(&it)),
+            base_url,
             turnstile_site_key: read("TURNSTILE_SITE_KEY"),
             turnstile: read("TURNSTILE_SECRET_KEY")
                 .map(|secret| Turnstile { secret: Secret(secret), verify_url }),
@@ -213,6 +232,16 @@ impl Config {
             sentry_dsn: read("SENTRY_DSN"),
             sentry_release: read("SENTRY_RELEASE"),
         })
+    }
+
+    /// The origin that clients reach the service at. One that is not configured is the request's own, and in
+    /// production an encrypted one.
+    pub fn base_url<'a>(&'a self, own_origin: &'a str) -> Cow<'a, str> {
+        match (&self.base_url, own_origin.strip_prefix("http://")) {
+            (Some(base_url), _) => Cow::Borrowed(base_url),
+            (None, Some(host)) if self.environment == "production" => Cow::Owned(format!("https://{host}")),
+            (None, _) => Cow::Borrowed(own_origin),
+        }
     }
 
     /// The program's name and version, as written into every compiled list.
@@ -274,9 +303,21 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let secrets = [("ADMIN_KEY", "hidden"), ("TURNSTILE_SECRET_KEY", "hidden")];
+        let secrets =
+            [("ADMIN_KEY", "hidden"), ("BETTER_AUTH_SECRET", "hidden"), ("TURNSTILE_SECRET_KEY", "hidden")];
         let config = parse(&secrets).unwrap();
         assert!(!format!("{config:?}").contains("hidden"));
+    }
+
+    #[test]
+    fn the_base_url_is_an_origin() {
+        let url = |value| parse(&[("BETTER_AUTH_URL", value)]).unwrap();
+        let own = "http://localhost:8787";
+        assert_eq!(url("https://App.example.com/x").base_url(own), "https://app.example.com");
+        assert_eq!(url("http://localhost:1/").base_url(own), "http://localhost:1");
+        assert_eq!(parse(&[("BETTER_AUTH_URL", "app")]).unwrap_err().variable, "BETTER_AUTH_URL");
+        assert_eq!(parse(&[]).unwrap().base_url(own), "https://localhost:8787");
+        assert_eq!(parse(&[("ENVIRONMENT", "development")]).unwrap().base_url(own), own);
     }
 
     #[test]

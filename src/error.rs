@@ -3,6 +3,7 @@
 //! Every failure leaves as an RFC 9457 problem document. It also carries `success: false` and the text
 //! once more as `error`, so that clients of every generation can read it, and a stable `code`.
 
+use limits::Forbidden;
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -51,6 +52,25 @@ pub enum ApiError {
     },
     /// No key, or the wrong one.
     Unauthorized,
+    /// A credential that is not good, or none where one is needed.
+    CredentialRejected {
+        /// Stable name of the reason.
+        code: &'static str,
+        /// Why.
+        detail: String,
+    },
+    /// The caller is known and may not.
+    Forbidden(Forbidden),
+    /// The user is suspended.
+    Suspended {
+        /// Why.
+        reason: Option<String>,
+    },
+    /// The request did not come through Cloudflare Access.
+    AccessRejected {
+        /// Why.
+        detail: String,
+    },
     /// A secret that this route needs is not set.
     SecretMissing {
         /// Name of the variable.
@@ -117,6 +137,22 @@ pub enum ApiError {
 impl From<worker::Error> for ApiError {
     fn from(error: worker::Error) -> Self {
         Self::Internal { cause: error.to_string() }
+    }
+}
+
+/// Code and text of what a known caller may not.
+fn describe(forbidden: &Forbidden) -> (&'static str, String) {
+    match forbidden {
+        Forbidden::Anonymous => ("authentication_required", "Authentication required".to_owned()),
+        Forbidden::NotAPerson => {
+            ("session_required", "This requires an authenticated user session".to_owned())
+        }
+        Forbidden::Scope(scope) => ("scope_missing", format!("Missing required scope: {}", scope.name())),
+        Forbidden::Tier { needs, has } => {
+            let (needs, has) = (needs.display_name(), has.display_name());
+            ("tier_too_low", format!("Insufficient tier: requires {needs}, current tier is {has}"))
+        }
+        Forbidden::Role => ("role_missing", "Insufficient role".to_owned()),
     }
 }
 
@@ -193,9 +229,31 @@ impl ApiError {
             Self::Unauthorized => {
                 face(401, "unauthorized", "unauthorized", "Unauthorized", "Unauthorized".to_owned())
             }
+            Self::CredentialRejected { code, detail } => {
+                face(401, "unauthorized", code, "Unauthorized", detail.clone())
+            }
+            Self::Forbidden(Forbidden::Anonymous) => {
+                let detail = "Authentication required".to_owned();
+                face(401, "unauthorized", "authentication_required", "Unauthorized", detail)
+            }
+            Self::Forbidden(forbidden) => {
+                let (code, detail) = describe(forbidden);
+                face(403, "forbidden", code, "Forbidden", detail)
+            }
+            Self::Suspended { reason } => {
+                let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
+                let detail = format!("Account has been suspended{reason}");
+                face(403, "suspended", "account_suspended", "Forbidden", detail)
+            }
+            Self::AccessRejected { detail } => {
+                face(403, "forbidden", "access_rejected", "Forbidden", detail.clone())
+            }
             Self::SecretMissing { variable } => {
                 let detail = format!("The service is not configured: the secret {variable} is not set");
-                face(503, "service-unavailable", "secret_missing", "Service Unavailable", detail)
+                // The name under which operators look this one up.
+                let code =
+                    if *variable == "BETTER_AUTH_SECRET" { "AUTH_SECRET_MISSING" } else { "secret_missing" };
+                face(503, "service-unavailable", code, "Service Unavailable", detail)
             }
             Self::WebhookRejected => {
                 let detail = "Invalid webhook signature".to_owned();
@@ -269,6 +327,10 @@ impl ApiError {
             }
             Self::Unauthorized => {
                 headers.push(("WWW-Authenticate", "ApiKey header=\"X-Admin-Key\"".to_owned()));
+                Map::new()
+            }
+            Self::CredentialRejected { .. } | Self::Forbidden(Forbidden::Anonymous) => {
+                headers.push(("WWW-Authenticate", "Bearer".to_owned()));
                 Map::new()
             }
             Self::MethodNotAllowed { allow } => {

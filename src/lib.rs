@@ -16,6 +16,7 @@ mod door;
 mod error;
 mod incoming;
 mod queues;
+mod records;
 mod reply;
 mod router;
 mod routes;
@@ -44,8 +45,9 @@ async fn fetch(request: web_sys::Request, env: Env, context: Context) -> worker:
 }
 
 #[event(queue)]
-async fn queue(batch: MessageBatch<serde_json::Value>, _env: Env, _context: Context) -> worker::Result<()> {
-    queues::consume(&batch)
+async fn queue(batch: MessageBatch<serde_json::Value>, env: Env, _context: Context) -> worker::Result<()> {
+    let app = App::new(env, None).map_err(|error| worker::Error::RustError(error.to_string()))?;
+    queues::consume(&app, &batch).await
 }
 
 #[event(scheduled)]
@@ -58,6 +60,7 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     let chores = [
         ("pending admin actions", routes::admin::limits::settle_pending(&app).await),
         ("old webhooks", routes::webhooks::forget_old_events(&app).await),
+        ("changes of users", records::settle_left_behind(&app).await),
     ];
     for (what, done) in chores {
         if let Err(error) = done {

@@ -14,8 +14,8 @@ use worker::console_error;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::store::users::{self, Change};
 use crate::store::keys;
+use crate::store::users::{self, Change};
 
 /// How old a note must be before the schedule takes it up, in milliseconds: whoever made it is gone by then.
 const LEFT_BEHIND_MS: u64 = 60_000;

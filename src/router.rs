@@ -1,7 +1,7 @@
 //! The route table: which path is answered by whom, who may ask, and what it costs.
 
 use futures::future::LocalBoxFuture;
-use limits::Scope;
+use limits::{Demand, Scope};
 use worker::Method;
 
 use crate::admission::{Admitted, Policy};
@@ -21,14 +21,14 @@ enum Mount {
     Both,
 }
 
-/// One row of the table. All fields are required, so a route without scope or policy does not compile.
+/// One row of the table. All fields are required, so a route without demand or policy does not compile.
 pub struct Route {
     method: Method,
     /// Without the leading `/api`. At most one segment is `{}`: anything but nothing.
     path: &'static str,
     mount: Mount,
-    /// What the caller must be allowed to do.
-    pub scope: Scope,
+    /// What it asks of its caller.
+    pub demand: Demand,
     /// What the request is counted under.
     pub policy: Policy,
     /// Who answers.
@@ -43,51 +43,56 @@ impl Route {
 }
 
 macro_rules! routes {
-    ($($method:ident $path:literal $mount:ident $scope:ident $policy:ident $handler:path;)*) => {
+    ($($method:ident $path:literal $mount:ident $demand:ident $policy:ident $handler:path;)*) => {
         &[$(Route {
             method: Method::$method,
             path: $path,
             mount: Mount::$mount,
-            scope: Scope::$scope,
+            demand: $demand,
             policy: Policy::$policy,
             handler: |app, admitted| Box::pin($handler(app, admitted)),
         }),*]
     };
 }
 
+const PUBLIC: Demand = Demand::Public;
+const ANYBODY: Demand = Demand::Anybody;
+const COMPILE: Demand = Demand::Anyone(Scope::Compile);
+const ADMIN: Demand = Demand::Admin;
+
 #[rustfmt::skip]
 const ROUTES: &[Route] = routes! {
-    Get  "/"                  Api   Public   Reads     meta::show_index;
-    Get  "/version"           Api   Public   Reads     meta::show_version;
-    Get  "/turnstile-config"  Api   Public   Reads     meta::show_turnstile_config;
-    Get  "/clerk-config"      Api   Public   Reads     meta::show_clerk_config;
-    Get  "/sentry-config"     Api   Public   Reads     meta::show_sentry_config;
-    Get  "/health"            Both  Public   Reads     health::show_health;
-    Get  "/health/db-smoke"   Both  Public   Reads     health::show_db_smoke;
-    Get  "/rate-limit"        Both  Public   Free      rate_limit::show_rate_limit;
-    Post "/compile"           Both  Compile  Requests  compile::compile_list;
-    Post "/webhooks/clerk"    Both  Public   Exempt    webhooks::receive_clerk;
+    Get  "/"                  Api   PUBLIC   Reads     meta::show_index;
+    Get  "/version"           Api   PUBLIC   Reads     meta::show_version;
+    Get  "/turnstile-config"  Api   PUBLIC   Reads     meta::show_turnstile_config;
+    Get  "/clerk-config"      Api   PUBLIC   Reads     meta::show_clerk_config;
+    Get  "/sentry-config"     Api   PUBLIC   Reads     meta::show_sentry_config;
+    Get  "/health"            Both  PUBLIC   Reads     health::show_health;
+    Get  "/health/db-smoke"   Both  PUBLIC   Reads     health::show_db_smoke;
+    Get  "/rate-limit"        Both  ANYBODY  Free      rate_limit::show_rate_limit;
+    Post "/compile"           Both  COMPILE  Requests  compile::compile_list;
+    Post "/webhooks/clerk"    Both  PUBLIC   Exempt    webhooks::receive_clerk;
 
-    Get    "/admin/health"              Both  Admin  Requests  admin::health::show_health;
-    Get    "/admin/limits"              Both  Admin  Requests  admin::limits::list_identities;
-    Get    "/admin/limits/audit"        Both  Admin  Requests  admin::limits::show_audit;
-    Get    "/admin/limits/cost"         Both  Admin  Requests  admin::limits::show_cost;
-    Get    "/admin/limits/live"         Both  Admin  Requests  admin::limits::watch;
-    Get    "/admin/limits/{}"           Both  Admin  Requests  admin::limits::show_identity;
-    Post   "/admin/limits/{}/reset"     Both  Admin  Requests  admin::limits::reset;
-    Put    "/admin/limits/{}/override"  Both  Admin  Requests  admin::limits::set_override;
-    Delete "/admin/limits/{}/override"  Both  Admin  Requests  admin::limits::clear_override;
-    Put    "/admin/limits/{}/ban"       Both  Admin  Requests  admin::limits::ban;
-    Delete "/admin/limits/{}/ban"       Both  Admin  Requests  admin::limits::unban;
+    Get    "/admin/health"              Both  ADMIN  Requests  admin::health::show_health;
+    Get    "/admin/limits"              Both  ADMIN  Requests  admin::limits::list_identities;
+    Get    "/admin/limits/audit"        Both  ADMIN  Requests  admin::limits::show_audit;
+    Get    "/admin/limits/cost"         Both  ADMIN  Requests  admin::limits::show_cost;
+    Get    "/admin/limits/live"         Both  ADMIN  Requests  admin::limits::watch;
+    Get    "/admin/limits/{}"           Both  ADMIN  Requests  admin::limits::show_identity;
+    Post   "/admin/limits/{}/reset"     Both  ADMIN  Requests  admin::limits::reset;
+    Put    "/admin/limits/{}/override"  Both  ADMIN  Requests  admin::limits::set_override;
+    Delete "/admin/limits/{}/override"  Both  ADMIN  Requests  admin::limits::clear_override;
+    Put    "/admin/limits/{}/ban"       Both  ADMIN  Requests  admin::limits::ban;
+    Delete "/admin/limits/{}/ban"       Both  ADMIN  Requests  admin::limits::unban;
 };
 
 #[cfg(feature = "faults")]
 const FAULT_ROUTES: &[Route] = routes! {
-    Post "/faults/front"      Api   Public   Requests  crate::routes::faults::panic_in_front;
-    Post "/faults/object"     Api   Public   Requests  crate::routes::faults::panic_in_object;
-    Post "/faults/retry"      Api   Public   Requests  crate::routes::faults::take_twice;
-    Post "/faults/unknown"    Api   Public   Requests  crate::routes::faults::send_the_unknown;
-    Post "/faults/registry"   Api   Admin    Requests  crate::routes::faults::fill_registry;
+    Post "/faults/front"      Api   PUBLIC   Requests  crate::routes::faults::panic_in_front;
+    Post "/faults/object"     Api   PUBLIC   Requests  crate::routes::faults::panic_in_object;
+    Post "/faults/retry"      Api   PUBLIC   Requests  crate::routes::faults::take_twice;
+    Post "/faults/unknown"    Api   PUBLIC   Requests  crate::routes::faults::send_the_unknown;
+    Post "/faults/registry"   Api   ADMIN    Requests  crate::routes::faults::fill_registry;
 };
 #[cfg(not(feature = "faults"))]
 const FAULT_ROUTES: &[Route] = &[];

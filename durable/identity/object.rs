@@ -362,10 +362,10 @@ impl Identity {
                     session: prolonged.unwrap_or_else(|| session.clone()),
                 };
                 if !shown.prolonged {
-                    return Ok(Reply::Account(AccountReply::Session(shown)));
+                    return Ok(Reply::Account(AccountReply::Session(Box::new(shown))));
                 }
                 self.tables.save_session(&shown.session)?;
-                AccountReply::Session(shown)
+                AccountReply::Session(Box::new(shown))
             }
             AccountCommand::ListSessions => {
                 let sessions = account.sessions.iter().filter(|session| now.0 < session.expires_at);

@@ -5,15 +5,15 @@ use std::pin::pin;
 use std::time::Duration;
 
 use durable::call::CallError;
-use durable::identity::wire::{self, Decided, Reply, Standing, Take};
+use durable::identity::wire::{self, Claim, Decided, Member, Offer, Rejection, Reply, Standing, Take};
 use durable::live_registry::wire::{Cost, Report};
 use futures::future::{Either, select};
-use limits::{OnOutage, Policy, UnixMillis, Window};
+use limits::{Identity, OnOutage, Policy, Quota, Tier, UnixMillis, Window};
 use serde_json::{Value, json};
 use worker::{Delay, console_error};
 
+use super::Counted;
 use super::refusals::Refusals;
-use super::{Caller, Counted};
 use crate::app::{App, now};
 use crate::config::RateLimitFields;
 use crate::error::ApiError;
@@ -25,6 +25,10 @@ const DEADLINE_MS: u64 = 1_000;
 
 /// Time between two reports of one isolate, in milliseconds.
 const REPORT_PAUSE_MS: u64 = 1_000;
+/// How a key's own limit is called in the answers, and its window in milliseconds.
+const KEY_POLICY: &str = "key";
+const KEY_WINDOW_MS: u64 = 60_000;
+
 /// Chooses the shard that adds up what the fronts report.
 const FRONT: &str = "front";
 
@@ -99,35 +103,59 @@ pub fn report_counters(app: &App) {
     });
 }
 
-/// Asks the identity's object under all policies that count the route.
+/// What became of asking an identity's object.
+pub enum Taken {
+    /// It was decided, or nobody is counted.
+    Charged {
+        /// How things stand.
+        charged: Charged,
+        /// Who the user is, if the identity is one.
+        member: Option<Member>,
+    },
+    /// What the user brought is not good. Nothing was counted.
+    Rejected(Rejection),
+}
+
+/// Asks the identity's object under all policies that count the route, and whether the claim is good.
 ///
 /// # Errors
 /// If there is no decision and a policy refuses then: 503, and no second budget.
 pub async fn take(
     app: &App,
     request: &Incoming,
-    caller: &Caller,
+    identity: &Identity,
+    claim: Option<Claim>,
     route: &Route,
     nonce: &str,
-) -> Result<Charged, ApiError> {
-    let policies = &app.config.policies;
-    let charges: Charges<'_> = match route.policy {
-        super::Policy::Requests => policies.charges(Counted::Requests, caller.tier, route.path()),
-        super::Policy::Reads => policies.charges(Counted::Reads, caller.tier, route.path()),
-        super::Policy::Exempt => Vec::new(),
-        super::Policy::Free => policies.of_tier(caller.tier).map(|policy| (policy, 0)).collect(),
+) -> Result<Taken, ApiError> {
+    let tiers: &[Tier] = match identity {
+        Identity::Network(_) => &[Tier::Anonymous],
+        Identity::User(_) => &Tier::ACCOUNTS,
     };
-    let costs: Vec<u32> = charges.iter().map(|(_, cost)| *cost).collect();
-    let key = format!("{} {:?} {costs:?}", caller.identity.object_name(), route.policy);
-    let charged = |reply: Reply, decider: Decider| Charged {
-        policies: charges.iter().map(|(policy, _)| (*policy).clone()).collect(),
-        outcome: match reply {
-            Reply::Banned(banned) => Outcome::Banned(banned),
-            Reply::Decided(decided) => Outcome::Decided(decided),
-            _ => Outcome::Uncounted,
-        },
-        decider,
-        fields: app.config.rate_limit_fields,
+    let by_tier: Vec<(Tier, Charges<'_>)> =
+        tiers.iter().map(|&tier| (tier, charges_of(app, tier, route))).collect();
+    let costs: Vec<Vec<u32>> =
+        by_tier.iter().map(|(_, charges)| charges.iter().map(|(_, cost)| *cost).collect()).collect();
+    let claimed = match &claim {
+        Some(Claim::Key(hash)) => hash.as_str(),
+        _ => "",
+    };
+    let key = format!("{} {claimed} {:?} {costs:?}", identity.object_name(), route.policy);
+    let taken = |reply: Reply, decider: Decider| {
+        let (outcome, member) = match reply {
+            Reply::Rejected(rejection) => return Taken::Rejected(rejection),
+            Reply::Banned(banned) => (Outcome::Banned(banned), None),
+            Reply::Decided(mut decided) => {
+                let member = decided.member.take();
+                (Outcome::Decided(decided), member)
+            }
+            _ => (Outcome::Uncounted, None),
+        };
+        let policies = policies_of(&by_tier, member.as_ref());
+        Taken::Charged {
+            charged: Charged { policies, outcome, decider, fields: app.config.rate_limit_fields },
+            member,
+        }
     };
 
     let asked_at = now();
@@ -136,25 +164,23 @@ pub async fn take(
     if let Some(reply) = remembered {
         let (cached, uncounted) = COUNTERS.get();
         COUNTERS.set((cached + 1, uncounted));
-        return Ok(charged(reply, Decider::FrontCache));
+        return Ok(taken(reply, Decider::FrontCache));
     }
 
-    let take = Take {
-        nonce: nonce.to_owned(),
-        tier: caller.tier.name().to_owned(),
-        charges: charges.iter().map(|(policy, cost)| wire::Charge::new(policy, *cost)).collect(),
-    };
-    match ask(app, request, caller, take).await {
+    let take = Take { nonce: nonce.to_owned(), claim, offers: by_tier.iter().map(offer).collect() };
+    match ask(app, request, identity, take).await {
         Ok(reply) => {
             if let Some(wait_ms) = refusal_wait(&reply) {
                 REFUSALS.with_borrow_mut(|refusals| refusals.keep(key, now(), wait_ms, reply.clone()));
             }
-            Ok(charged(reply, Decider::Object))
+            Ok(taken(reply, Decider::Object))
         }
         Err(error) => {
             let may_open = |(policy, _): &(&Policy, u32)| policy.outage() == OnOutage::Admit;
-            if !matches!(error, AskError::Silent | AskError::Call(CallError::Unreachable(_)))
-                || !charges.iter().all(may_open)
+            // Who can't be asked about a user can't tell either whether they are one.
+            if !matches!(identity, Identity::Network(_))
+                || !matches!(error, AskError::Silent | AskError::Call(CallError::Unreachable(_)))
+                || !by_tier.iter().flat_map(|(_, charges)| charges).all(may_open)
             {
                 return Err(error.into());
             }
@@ -164,9 +190,47 @@ pub async fn take(
                 "{}",
                 json!({ "level": "error", "what": "admitted uncounted", "cause": error.to_string() })
             );
-            Ok(Charged { policies: Vec::new(), ..charged(Reply::Unknown, Decider::Object) })
+            Ok(taken(Reply::Unknown, Decider::Object))
         }
     }
+}
+
+/// What a request for this route costs a caller of this tier.
+fn charges_of<'a>(app: &'a App, tier: Tier, route: &Route) -> Charges<'a> {
+    let policies = &app.config.policies;
+    match route.policy {
+        super::Policy::Requests => policies.charges(Counted::Requests, tier, route.path()),
+        super::Policy::Reads => policies.charges(Counted::Reads, tier, route.path()),
+        super::Policy::Exempt => Vec::new(),
+        super::Policy::Free => policies.of_tier(tier).map(|policy| (policy, 0)).collect(),
+    }
+}
+
+fn offer((tier, charges): &(Tier, Charges<'_>)) -> Offer {
+    let charges = charges.iter().map(|(policy, cost)| wire::Charge::new(policy, *cost));
+    Offer { tier: tier.name().to_owned(), charges: charges.collect() }
+}
+
+/// The policies that the object decided under: those of the caller's tier, and the key's own.
+fn policies_of(by_tier: &[(Tier, Charges<'_>)], member: Option<&Member>) -> Vec<Policy> {
+    let of_tier = match member {
+        Some(member) => by_tier.iter().find(|(tier, _)| tier.name() == member.tier),
+        None => by_tier.first(),
+    };
+    let charges = of_tier.map(|(_, charges)| charges.as_slice()).unwrap_or_default();
+    let mut policies: Vec<Policy> = charges.iter().map(|(policy, _)| (*policy).clone()).collect();
+    if let Some(key) = member.and_then(|member| member.key.as_ref()) {
+        // The standing tells a limit of 0, which no policy has.
+        let quota = Quota::at_least_one(key.rate_limit);
+        policies.extend(Policy::new(KEY_POLICY, quota, Window::Fixed { ms: KEY_WINDOW_MS }));
+    }
+    policies
+}
+
+/// Whether requests of this identity that do work were refused a moment ago.
+pub fn is_refused(identity: &Identity) -> bool {
+    let prefix = format!("{}  {:?} ", identity.object_name(), super::Policy::Requests);
+    REFUSALS.with_borrow(|refusals| refusals.has_like(&prefix, now()))
 }
 
 /// No decision came back.
@@ -193,15 +257,15 @@ impl From<AskError> for ApiError {
 /// Asks, within the deadline. Test builds may ask for a slow answer by the request. An object that could not be reached is asked once more: the nonce keeps it from
 /// charging twice.
 #[cfg_attr(not(feature = "faults"), allow(unused_variables))]
-async fn ask(app: &App, request: &Incoming, caller: &Caller, take: Take) -> Result<Reply, AskError> {
+async fn ask(app: &App, request: &Incoming, identity: &Identity, take: Take) -> Result<Reply, AskError> {
     let objects = app.identities()?;
     let asking = async {
         #[cfg(feature = "faults")]
         if let Some(ms) = request.header("X-Fault-Hang-Ms")?.and_then(|ms| ms.parse().ok()) {
-            return Ok(objects.hang(&caller.identity, take, ms).await?);
+            return Ok(objects.hang(identity, take, ms).await?);
         }
-        match objects.take(&caller.identity, take.clone()).await {
-            Err(CallError::Unreachable(_)) => Ok(objects.take(&caller.identity, take).await?),
+        match objects.take(identity, take.clone()).await {
+            Err(CallError::Unreachable(_)) => Ok(objects.take(identity, take).await?),
             answered => Ok(answered?),
         }
     };
@@ -301,8 +365,8 @@ impl Charged {
 
     /// The header fields of every counted answer: the `X-RateLimit` family as existing clients know it, with
     /// the reset in milliseconds, and the `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers-11, with
-    /// whole seconds. The family tells of one policy: of the one that refuses, or else of the first. Policies
-    /// without a limit and those that only record are not told of.
+    /// whole seconds. The family tells of one policy: of the one that refuses, or else of the one with the least
+    /// left. Policies without a limit and those that only record are not told of.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let Outcome::Decided(decided) = &self.outcome else { return Vec::new() };
         let limited: Vec<(usize, &Policy, &Standing, u32, u32)> = self
@@ -315,7 +379,8 @@ impl Charged {
                 Some((n, policy, standing, standing.limit?, standing.remaining()?))
             })
             .collect();
-        let told = limited.iter().find(|(n, ..)| Some(*n) == decided.refused_by).or(limited.first());
+        let refusing = limited.iter().find(|(n, ..)| Some(*n) == decided.refused_by);
+        let told = refusing.or_else(|| limited.iter().min_by_key(|(.., remaining)| *remaining));
         let Some((_, _, standing, limit, remaining)) = told else { return Vec::new() };
         let (left, wait) = match self.fields {
             RateLimitFields::Draft11 => ("r", "t"),
@@ -361,7 +426,7 @@ mod tests {
         let policy = |name: &str, units, ms| {
             Policy::new(name, Quota::units(units).unwrap(), Window::Fixed { ms }).unwrap()
         };
-        let outcome = Outcome::Decided(Decided { now: NOW, standings, refused_by });
+        let outcome = Outcome::Decided(Decided { now: NOW, standings, refused_by, member: None });
         let policies = vec![policy("requests", 10, 60_000), policy("daily", 100, 86_400_000)];
         Charged { policies, outcome, decider, fields: RateLimitFields::Draft11 }
     }
@@ -423,6 +488,7 @@ mod tests {
             now: NOW,
             standings: vec![standing(10, 10, 9_000, Some(NOW + 9_000))],
             refused_by: Some(0),
+            member: None,
         };
         let reply = Reply::Decided(decided);
         assert_eq!(refusal_wait(&reply), Some(Some(9_000)));

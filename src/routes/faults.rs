@@ -1,7 +1,7 @@
 //! Routes that break on purpose. They exist in test builds alone.
 #![allow(clippy::panic)]
 
-use durable::identity::wire::{Charge, Take};
+use durable::identity::wire::{Charge, Offer, Take, VERSION};
 use durable::live_registry::wire::{Report, Row};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
@@ -34,14 +34,16 @@ pub async fn take_twice(app: App, admitted: Admitted) -> ApiResult {
 pub async fn send_the_unknown(app: App, admitted: Admitted) -> ApiResult {
     let take = take_again(&admitted);
     let bad_nonce = Take { nonce: "not visible".to_owned(), ..take.clone() };
-    let charges = take.charges.iter().map(|charge| Charge { ms: 0, ..charge.clone() });
-    let bad_policy = Take { charges: charges.collect(), ..take.clone() };
+    let mut bad_policy = take.clone();
+    for charge in bad_policy.offers.iter_mut().flat_map(|offer| &mut offer.charges) {
+        *charge = Charge { ms: 0, ..charge.clone() };
+    }
     let mut refusals = Vec::new();
     for anything in [
-        json!({ "v": 2, "command": { "take": take } }),
-        json!({ "v": 1, "command": { "grant": {} } }),
-        json!({ "v": 1, "command": { "take": bad_nonce } }),
-        json!({ "v": 1, "command": { "take": bad_policy } }),
+        json!({ "v": VERSION + 1, "command": { "take": take } }),
+        json!({ "v": VERSION, "command": { "grant": {} } }),
+        json!({ "v": VERSION, "command": { "take": bad_nonce } }),
+        json!({ "v": VERSION, "command": { "take": bad_policy } }),
         json!("nonsense"),
     ] {
         refusals.push(app.identities()?.send(&admitted.caller.identity, &anything).await?);
@@ -86,7 +88,10 @@ pub async fn fill_registry(app: App, admitted: Admitted) -> ApiResult {
 fn take_again(admitted: &Admitted) -> Take {
     Take {
         nonce: format!("{}-again", admitted.request_id),
-        tier: admitted.caller.tier.name().to_owned(),
-        charges: admitted.charged.again(),
+        claim: None,
+        offers: vec![Offer {
+            tier: admitted.caller.rights.tier.name().to_owned(),
+            charges: admitted.charged.again(),
+        }],
     }
 }

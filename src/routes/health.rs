@@ -76,8 +76,8 @@ async fn examine(app: &App) -> Health {
     let (records, keys, cache) = join!(probe_d1(app), probe_postgres(app), probe_cache());
     let compiler = probe_compiler();
     // Without its secret nobody can sign in, but lists still compile.
-    let auth = if app.config.has_auth_secret { Status::Healthy } else { Status::Degraded };
-    let provider = if app.config.has_auth_secret { "better-auth" } else { "none" };
+    let auth = if app.config.auth_key.is_some() { Status::Healthy } else { Status::Degraded };
+    let provider = if app.config.auth_key.is_some() { "better-auth" } else { "none" };
     // Likewise, nothing but speed is lost without the cache.
     let caching = cache.status().min(Status::Degraded);
     let statuses = [records.status(), keys.status(), compiler, auth, caching];

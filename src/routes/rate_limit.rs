@@ -12,7 +12,7 @@ pub async fn show_rate_limit(app: App, admitted: Admitted) -> ApiResult {
     Reply::json(&json!({
         "success": true,
         "identity": admitted.caller.identity.object_name(),
-        "tier": admitted.caller.tier.name(),
+        "tier": admitted.caller.rights.tier.name(),
         "timestamp": iso_time(app.now),
         "policies": admitted.charged.standings(),
     }))

@@ -91,7 +91,11 @@ pub async fn record_use(
              last_used_at = greatest(last_used_at, to_timestamp($3::bigint / 1000.0)) \
              WHERE id = $1::text::uuid RETURNING {COLUMNS}"
         );
-        let values = [(&id as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT), (&n, Type::INT8), (&used_at, Type::INT8)];
+        let values = [
+            (&id as &(dyn tokio_postgres::types::ToSql + Sync), Type::TEXT),
+            (&n, Type::INT8),
+            (&used_at, Type::INT8),
+        ];
         let rows = client.query_typed(&statement, &values).await?;
         rows.first().map(read).transpose()
     })

@@ -2,5 +2,6 @@
 
 pub mod audit;
 pub mod d1;
+pub mod keys;
 pub mod postgres;
 pub mod users;

@@ -147,7 +147,8 @@ pub async fn load_changes_before(database: &D1Database, at: u64, most: u32) -> R
 /// # Errors
 /// If D1 can't be asked.
 pub async fn forget_change(database: &D1Database, change: &Change) -> Result<()> {
-    let statement = database.prepare("DELETE FROM user_change WHERE id = ?").bind(&[change.id.as_str().into()])?;
+    let statement =
+        database.prepare("DELETE FROM user_change WHERE id = ?").bind(&[change.id.as_str().into()])?;
     statement.run().await.map(drop)
 }
 
@@ -163,7 +164,8 @@ pub async fn load_or_create_clerk_user(
     now: u64,
 ) -> Result<Option<UserId>> {
     let clerk_id = JsValue::from_str(clerk_user_id);
-    let select = database.prepare("SELECT id FROM users WHERE clerk_user_id = ?").bind(&[clerk_id.clone()])?;
+    let select =
+        database.prepare("SELECT id FROM users WHERE clerk_user_id = ?").bind(&[clerk_id.clone()])?;
     if let Some(row) = select.first::<IdRow>(None).await? {
         return parse_id(&row.id).map(Some);
     }

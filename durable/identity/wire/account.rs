@@ -207,7 +207,7 @@ pub enum AccountReply {
     /// It is done and on disk.
     Done,
     /// A session.
-    Session(SessionShown),
+    Session(Box<SessionShown>),
     /// Sessions, the oldest first.
     Sessions(Vec<Session>),
     /// So many sessions ended.

@@ -4,8 +4,10 @@
 //! carry the action's id, so repeating a request with the same `Idempotency-Key` does nothing twice, and
 //! [`settle_pending`] finishes what a crash left in between.
 
+use std::collections::BTreeSet;
+
 use durable::call::CallError;
-use durable::identity::wire::{Act, Acted, Action, Charge};
+use durable::identity::wire::{Act, Acted, Action, Charge, Offer};
 use durable::live_registry::Query;
 use limits::{Identity, Policy, Tier, UnixMillis};
 use serde::Deserialize;
@@ -33,8 +35,6 @@ const MAX_AUDIT_PAGE: u32 = 500;
 const SETTLE_AFTER_MS: u64 = 60_000;
 /// Pending actions looked at in one run of the schedule.
 const SETTLE_AT_ONCE: u32 = 50;
-/// Who acts: whoever has the key.
-const AUTHOR: &str = "admin-key";
 
 /// `GET /admin/limits`: the identities seen lately, with the age of each row.
 ///
@@ -65,7 +65,7 @@ pub async fn list_identities(app: App, admitted: Admitted) -> ApiResult {
 /// `GET /admin/limits/{identity}`: exactly how things stand, from the identity's own object.
 pub async fn show_identity(app: App, admitted: Admitted) -> ApiResult {
     let identity = parse_identity(&admitted.item)?;
-    let state = app.identities()?.peek(&identity, charges_of(&app, &identity)).await?;
+    let state = app.identities()?.peek(&identity, offers_of(&app, &identity)).await?;
     Reply::json(&json!({ "success": true, "identity": identity.object_name(), "state": state }))
 }
 
@@ -249,7 +249,7 @@ async fn act(
         id,
         asked_at: app.now.0,
         identity: identity.object_name(),
-        author: AUTHOR.to_owned(),
+        author: admitted.caller.author(),
         action: action.name().to_owned(),
         details,
         outcome: Outcome::Pending,
@@ -269,7 +269,7 @@ async fn act(
         asked_at: entry.asked_at,
         author: entry.author.clone(),
         action,
-        policies: charges_of(app, identity),
+        policies: offers_of(app, identity),
     };
     let acted = app.identities()?.act(identity, act).await.map_err(|error| match error {
         CallError::Refused { status: 400, text } => {
@@ -306,23 +306,29 @@ fn states(acted: &Acted) -> Result<(Value, Value), ApiError> {
     Ok((value(&acted.before)?, value(&acted.after)?))
 }
 
-/// The tier of an identity: networks have no account.
-fn tier_of(identity: &Identity) -> Tier {
+/// The tiers that an identity may be of: networks have no account.
+fn tiers_of(identity: &Identity) -> &'static [Tier] {
     match identity {
-        Identity::Network(_) => Tier::Anonymous,
+        Identity::Network(_) => &[Tier::Anonymous],
+        Identity::User(_) => &Tier::ACCOUNTS,
     }
 }
 
-/// Every policy that counts this identity, at no cost.
-fn charges_of(app: &App, identity: &Identity) -> Vec<Charge> {
-    app.config.policies.of_tier(tier_of(identity)).map(|policy| Charge::new(policy, 0)).collect()
+/// Every policy that counts this identity, at no cost. The object knows the tier.
+fn offers_of(app: &App, identity: &Identity) -> Vec<Offer> {
+    let offer = |tier: &Tier| Offer {
+        tier: tier.name().to_owned(),
+        charges: app.config.policies.of_tier(*tier).map(|policy| Charge::new(policy, 0)).collect(),
+    };
+    tiers_of(identity).iter().map(offer).collect()
 }
 
 fn find_policy<'a>(app: &'a App, identity: &Identity, name: &str) -> Result<&'a Policy, ApiError> {
-    let mut policies = app.config.policies.of_tier(tier_of(identity));
-    policies.find(|policy| policy.name() == name).ok_or_else(|| {
-        let names = app.config.policies.of_tier(tier_of(identity)).map(Policy::name).collect::<Vec<_>>();
-        ApiError::Invalid { issues: format!("/policy: must be one of {}", names.join(", ")) }
+    let policies = || tiers_of(identity).iter().flat_map(|tier| app.config.policies.of_tier(*tier));
+    policies().find(|policy| policy.name() == name).ok_or_else(|| {
+        let names: BTreeSet<&str> = policies().map(Policy::name).collect();
+        let names = names.into_iter().collect::<Vec<_>>().join(", ");
+        ApiError::Invalid { issues: format!("/policy: must be one of {names}") }
     })
 }
 

@@ -1,0 +1,65 @@
+//! What a request brings to prove who sends it, in the order in which it is tried: an API key, a session, a token of
+//! Clerk's. Signatures and checksums are judged here; everything that takes state comes later.
+
+use limits::UserId;
+
+use crate::app::App;
+use crate::auth::bearer::{Bearer, parse_bearer};
+use crate::auth::cookies::{Cookies, Name};
+use crate::auth::token::SessionToken;
+use crate::error::ApiError;
+use crate::incoming::Incoming;
+
+/// Something that may prove who sends a request.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Credential {
+    /// An API key: nothing else is tried besides it.
+    Key(String),
+    /// A session of this user, by its key. Its signature was right.
+    Session {
+        /// Whose.
+        user: UserId,
+        /// The session's key.
+        key: String,
+    },
+    /// A token that Clerk may have issued.
+    Clerk {
+        /// The token.
+        token: String,
+        /// Whether it came as a bearer token. A cookie comes along unasked, so a stale one is no error.
+        is_bearer: bool,
+    },
+}
+
+/// Everything that a request brings and that is worth asking about.
+///
+/// # Errors
+/// [`ApiError::SecretMissing`] if it brings something that can't be judged without the secret.
+pub fn read_credentials(app: &App, request: &Incoming) -> Result<Vec<Credential>, ApiError> {
+    let authorization = request.header("Authorization")?;
+    let cookies = request.header("Cookie")?;
+    if authorization.is_none() && cookies.is_none() {
+        return Ok(Vec::new());
+    }
+    let Some(auth_key) = &app.config.auth_key else {
+        return Err(ApiError::SecretMissing { variable: "BETTER_AUTH_SECRET" });
+    };
+    let mut found = Vec::new();
+    let bearer = parse_bearer(authorization.as_deref(), auth_key);
+    let session = match &bearer {
+        Bearer::ApiKey(key) => return Ok(vec![Credential::Key(key.clone())]),
+        Bearer::Session(token) => SessionToken::parse(token, auth_key),
+        Bearer::Jwt(_) | Bearer::Nothing => {
+            let base_url = app.config.base_url(request.origin());
+            let token = Cookies::new(auth_key, &base_url).read(cookies.as_deref(), Name::SessionToken);
+            token.and_then(|token| SessionToken::parse(&token, auth_key))
+        }
+    };
+    if let Some(token) = session {
+        found.push(Credential::Session { user: UserId(token.user.into_bytes()), key: token.key_text() });
+    }
+    if let Bearer::Jwt(token) = bearer {
+        found.push(Credential::Clerk { token, is_bearer: true });
+    }
+    Ok(found)
+}
