@@ -1,0 +1,13 @@
+// Options of these programs: `--some-name VALUE`, else the environment's `SOME_NAME`.
+
+/** The value of an option; without a default the option is required. */
+export function option(name, otherwise) {
+  const at = process.argv.indexOf(`--${name}`);
+  const given = at < 0 ? process.env[name.toUpperCase().replaceAll("-", "_")] : process.argv[at + 1];
+  const value = given ?? otherwise;
+  if (value === undefined) {
+    console.error(`--${name} is missing`);
+    process.exit(2);
+  }
+  return value;
+}
