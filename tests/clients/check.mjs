@@ -67,6 +67,7 @@ function demand(holds, wanted, value, where) {
 }
 
 function show(value) {
-  const named = (_, part) => (typeof part === "function" ? part.what : part instanceof RegExp ? `${part}` : part);
+  const named = (_, part) =>
+    typeof part === "function" ? part.what : part instanceof RegExp ? `${part}` : part;
   return JSON.stringify(value, named) ?? "nothing";
 }

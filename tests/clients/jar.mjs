@@ -46,10 +46,6 @@ export class CookieJar {
   names() {
     return [...this.#cookies.keys()].sort();
   }
-
-  clear() {
-    this.#cookies.clear();
-  }
 }
 
 function parse(line) {

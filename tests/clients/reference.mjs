@@ -64,7 +64,9 @@ async function answer(request, response) {
   const { method, headers } = request;
   const empty = headers["transfer-encoding"] === undefined && !(Number(headers["content-length"]) > 0);
   const body = empty ? undefined : Readable.toWeb(request);
-  const answered = await auth.handler(new Request(origin + request.url, { method, headers, body, duplex: "half" }));
+  const answered = await auth.handler(
+    new Request(origin + request.url, { method, headers, body, duplex: "half" }),
+  );
   response.statusCode = answered.status;
   for (const [name, value] of answered.headers) if (name !== "set-cookie") response.setHeader(name, value);
   response.setHeader("set-cookie", answered.headers.getSetCookie());

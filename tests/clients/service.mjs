@@ -1,6 +1,6 @@
 // The service under test, and browsers that use it through the real client or by hand.
 
-import { request } from "node:http";
+import { Agent, request } from "node:http";
 import { randomBytes, randomInt } from "node:crypto";
 import { createAuthClient } from "better-auth/client";
 import { adminClient } from "better-auth/client/plugins";
@@ -30,10 +30,20 @@ export const token = /^[A-Za-z0-9_-]{32,200}$/;
 /** A user's JSON, with other values where they are given. */
 export function user(fields = {}) {
   return {
-    id, name: text, email: text, emailVerified: false, image: null, createdAt: time, updatedAt: time,
-    role: "user", banned: false, banReason: null, banExpires: null,
+    id,
+    name: text,
+    email: text,
+    emailVerified: false,
+    image: null,
+    createdAt: time,
+    updatedAt: time,
+    role: "user",
+    banned: false,
+    banReason: null,
+    banExpires: null,
     // Of the service's own; the reference server has neither.
-    tier: maybe(text), twoFactorEnabled: maybe(is("boolean or null", (v) => v === null || typeof v === "boolean")),
+    tier: maybe(text),
+    twoFactorEnabled: maybe(is("boolean or null", (v) => v === null || typeof v === "boolean")),
     ...fields,
   };
 }
@@ -41,8 +51,16 @@ export function user(fields = {}) {
 /** A session's JSON. */
 export function session(fields = {}) {
   return {
-    id, token, userId: id, expiresAt: time, createdAt: time, updatedAt: time, ipAddress: text, userAgent: text,
-    impersonatedBy: null, ...fields,
+    id,
+    token,
+    userId: id,
+    expiresAt: time,
+    createdAt: time,
+    updatedAt: time,
+    ipAddress: text,
+    userAgent: text,
+    impersonatedBy: null,
+    ...fields,
   };
 }
 
@@ -52,7 +70,7 @@ export const SIGNED_IN = `session_token=SIGNED; Max-Age=604800; ${TAIL}`;
 export const SIGNED_IN_BRIEFLY = `session_token=SIGNED; ${TAIL}`;
 export const DO_NOT_REMEMBER = `dont_remember=TRUE; ${TAIL}`;
 export const ADMIN_KEPT = `admin_session=ADMIN; Max-Age=604800; ${TAIL}`;
-export const FORGET_SESSION = `session_token=; Max-Age=0; ${TAIL}`;
+const FORGET_SESSION = `session_token=; Max-Age=0; ${TAIL}`;
 export const FORGET_DATA = `session_data=; Max-Age=0; ${TAIL}`;
 export const FORGET_CHOICE = `dont_remember=; Max-Age=0; ${TAIL}`;
 export const FORGET_ADMIN = `admin_session=; Max-Age=0; ${TAIL}`;
@@ -67,6 +85,11 @@ export const UNAUTHORIZED_CLEARED = refusal(401, "UNAUTHORIZED", "Unauthorized",
 export const NOT_FOUND = { status: 404, body: "" };
 export const NO_SESSION = { status: 200, body: null };
 
+/** An address of the block for benchmarks (RFC 2544), another each time: limits by address stay apart. */
+export function freshAddress() {
+  return `198.${randomInt(18, 20)}.${randomInt(256)}.${randomInt(1, 255)}`;
+}
+
 /** A mail address that no earlier run has used. */
 export function freshMail(name) {
   return `${name}.${randomBytes(6).toString("hex")}@example.com`;
@@ -75,8 +98,7 @@ export function freshMail(name) {
 /** Somebody at a computer of their own: cookies and an address. */
 export class Browser {
   jar = new CookieJar(secure);
-  // From the block for benchmarks (RFC 2544): every browser another, so that limits by address stay apart.
-  address = `198.${randomInt(18, 20)}.${randomInt(256)}.${randomInt(1, 255)}`;
+  address = freshAddress();
   headers = {};
   #last;
 
@@ -113,7 +135,8 @@ export class Browser {
   async send(method, path, { json, form, body, type, headers = {}, strict = true } = {}, wanted = undefined) {
     const sent = { origin, ...this.headers, cookie: this.jar.header() };
     if (json !== undefined) [body, type] = [JSON.stringify(json), "application/json"];
-    if (form !== undefined) [body, type] = [`${new URLSearchParams(form)}`, "application/x-www-form-urlencoded"];
+    if (form !== undefined)
+      [body, type] = [`${new URLSearchParams(form)}`, "application/x-www-form-urlencoded"];
     if (type) sent["content-type"] = type;
     const answer = await this.#exchange(method, `/api/auth${path}`, { ...sent, ...headers }, body);
     if (wanted) check(answer, wanted);
@@ -124,13 +147,20 @@ export class Browser {
   async signUp(name, more = {}) {
     const email = freshMail(name.toLowerCase());
     const wanted = { status: 200, body: { token, user: user({ name, email }) }, cookies: [SIGNED_IN] };
-    const answer = await this.call((c) => c.signUp.email({ name, email, password: PASSWORD, ...more }), wanted);
+    const answer = await this.call(
+      (c) => c.signUp.email({ name, email, password: PASSWORD, ...more }),
+      wanted,
+    );
     return { ...answer.json.user, token: answer.json.token };
   }
 
   /** Signs in; the answer's JSON. */
   async signIn(email, password = PASSWORD) {
-    const wanted = { status: 200, body: { redirect: false, token, user: user(ANYBODY) }, cookies: [SIGNED_IN] };
+    const wanted = {
+      status: 200,
+      body: { redirect: false, token, user: user(ANYBODY) },
+      cookies: [SIGNED_IN],
+    };
     return (await this.call((c) => c.signIn.email({ email, password }), wanted)).json;
   }
 
@@ -150,7 +180,8 @@ export class Browser {
   /** Whether the session of this browser lives, and whose it is. */
   async isSignedIn(email) {
     await this.call((c) => c.getSession(), {
-      status: 200, body: { session: session(), user: user({ ...ANYBODY, email }) },
+      status: 200,
+      body: { session: session(), user: user({ ...ANYBODY, email }) },
     });
   }
 
@@ -161,13 +192,26 @@ export class Browser {
   async #fetch(url, { method, headers, body }) {
     const target = new URL(url);
     // What a page of the same site sends.
-    const site = { origin, "sec-fetch-site": "same-origin", "sec-fetch-mode": "cors", "sec-fetch-dest": "empty" };
-    const sent = { ...site, cookie: this.jar.header(), ...this.headers, ...Object.fromEntries(new Headers(headers)) };
+    const site = {
+      origin,
+      "sec-fetch-site": "same-origin",
+      "sec-fetch-mode": "cors",
+      "sec-fetch-dest": "empty",
+    };
+    const sent = {
+      ...site,
+      cookie: this.jar.header(),
+      ...this.headers,
+      ...Object.fromEntries(new Headers(headers)),
+    };
     const answer = await this.#exchange(method, target.pathname + target.search, sent, body);
     this.#last = answer;
-    return new Response(answer.text, { status: answer.status, headers: Object.entries(answer.headers).flatMap(
-      ([name, value]) => [value].flat().map((one) => [name, one]),
-    ) });
+    return new Response(answer.text, {
+      status: answer.status,
+      headers: Object.entries(answer.headers).flatMap(([name, value]) =>
+        [value].flat().map((one) => [name, one]),
+      ),
+    });
   }
 
   async #exchange(method, path, headers, body) {
@@ -179,7 +223,8 @@ export class Browser {
 
 /** A user's JSON where any user will do. */
 export const ANYBODY = {
-  emailVerified: is("boolean", (v) => typeof v === "boolean"), role: text,
+  emailVerified: is("boolean", (v) => typeof v === "boolean"),
+  role: text,
   image: is("text or null", (v) => v === null || typeof v === "string"),
 };
 
@@ -243,7 +288,11 @@ function shorten(line) {
   else if (secure) parts.push("(not Secure)");
   const [name, value] = parts[0].split("=");
   if (value) {
-    const kinds = { session_token: /^[\w-]{32,200}$/, dont_remember: /^true$/, admin_session: /^[\w-]{32,200}:.*$/ };
+    const kinds = {
+      session_token: /^[\w-]{32,200}$/,
+      dont_remember: /^true$/,
+      admin_session: /^[\w-]{32,200}:.*$/,
+    };
     const words = { session_token: "SIGNED", dont_remember: "TRUE", admin_session: "ADMIN" };
     const signed = decodeURIComponent(value).match(/^(.*)\.[A-Za-z0-9+/]{43}=$/);
     const encoded = signed && encodeURIComponent(signed[0]) === value;
@@ -252,6 +301,9 @@ function shorten(line) {
   short = parts.join("; ");
   return short;
 }
+
+// A connection per request: one kept alive may be closed by the other side just when it is used.
+const agent = new Agent({ keepAlive: false });
 
 /** One request over plain http, with exactly these headers: `fetch` would add and forbid some. */
 function exchange(method, path, headers, body) {
@@ -264,14 +316,29 @@ function exchange(method, path, headers, body) {
     given.push(["content-length", 0]);
   }
   return new Promise((resolve, reject) => {
-    const call = request({ hostname, port, method, path, headers: Object.fromEntries(given), timeout: 30_000 });
+    const call = request({
+      agent,
+      hostname,
+      port,
+      method,
+      path,
+      headers: Object.fromEntries(given),
+      timeout: 30_000,
+    });
     call.on("error", reject);
     call.on("timeout", () => call.destroy(new Error(`no answer in time: ${method} ${path}`)));
     call.on("response", async (response) => {
       try {
         const text = Buffer.concat(await response.toArray()).toString();
         const setCookies = response.headers["set-cookie"] ?? [];
-        const answer = { method, path, status: response.statusCode, headers: response.headers, setCookies, text };
+        const answer = {
+          method,
+          path,
+          status: response.statusCode,
+          headers: response.headers,
+          setCookies,
+          text,
+        };
         try {
           answer.json = JSON.parse(text);
         } catch {

@@ -67,10 +67,17 @@ await step("update-session: nobody declared a field of sessions", async () => {
 await step("list-accounts: the password's, without secrets", async () => {
   await home.call((c) => c.listAccounts(), {
     status: 200,
-    body: [{
-      id: the.id, providerId: "credential", accountId: ann.id, userId: ann.id, createdAt: the.time, updatedAt: the.time,
-      scopes: [],
-    }],
+    body: [
+      {
+        id: the.id,
+        providerId: "credential",
+        accountId: ann.id,
+        userId: ann.id,
+        createdAt: the.time,
+        updatedAt: the.time,
+        scopes: [],
+      },
+    ],
   });
 });
 
@@ -85,9 +92,12 @@ await step("set-password: not reachable", async () => {
 
 await step("change-password: refusals", async () => {
   const change = (currentPassword, newPassword) => (c) => c.changePassword({ currentPassword, newPassword });
+  // From several addresses: tries at passwords may be limited by address.
+  home.address = the.freshAddress();
   await home.call(change(NEW_PASSWORD, "password-three"), WRONG);
   await home.call(change(PASSWORD, "short"), refusal(400, "PASSWORD_TOO_SHORT", "Password too short"));
   await home.call(change(PASSWORD, "x".repeat(129)), refusal(400, "PASSWORD_TOO_LONG", "Password too long"));
+  home.address = the.freshAddress();
   await home.send("POST", "/change-password", { json: {} }, refusal(400, "VALIDATION_ERROR"));
 });
 
@@ -99,15 +109,21 @@ await step("change-password: sessions stay", async () => {
   await away.isSignedIn(ann.email);
   await new Browser().signIn(ann.email, NEW_PASSWORD);
   await new Browser().call(
-    (c) => c.signIn.email({ email: ann.email, password: PASSWORD }), refusal(401, "INVALID_EMAIL_OR_PASSWORD"),
+    (c) => c.signIn.email({ email: ann.email, password: PASSWORD }),
+    refusal(401, "INVALID_EMAIL_OR_PASSWORD"),
   );
 });
 
 await step("change-password: with revokeOtherSessions only a new session is left", async () => {
+  home.address = the.freshAddress();
   const old = home.cookie;
   const body = { token: the.token, user: the.user({ name: "Ann Other", email: ann.email }) };
   const change = { currentPassword: NEW_PASSWORD, newPassword: PASSWORD, revokeOtherSessions: true };
-  const { json } = await home.call((c) => c.changePassword(change), { status: 200, body, cookies: [the.SIGNED_IN] });
+  const { json } = await home.call((c) => c.changePassword(change), {
+    status: 200,
+    body,
+    cookies: [the.SIGNED_IN],
+  });
   expect(home.cookie.token, json.token, "token in the cookie");
   await home.isSignedIn(ann.email);
   await away.isSignedOut(the.CLEARED);
@@ -131,7 +147,9 @@ await step("delete-user: a wrong password, then the right one", async () => {
   await browser.call(wrong, WRONG);
   await browser.isSignedIn(email);
   await browser.call((c) => c.deleteUser({ password: PASSWORD }), {
-    status: 200, body: { success: true, message: "User deleted" }, cookies: the.CLEARED,
+    status: 200,
+    body: { success: true, message: "User deleted" },
+    cookies: the.CLEARED,
   });
   await other.isSignedOut(the.CLEARED);
   const login = { email, password: PASSWORD };
@@ -146,12 +164,17 @@ await step("delete-user: a fresh session needs no password", async () => {
   const browser = new Browser();
   await browser.signUp("Bob");
   await browser.call((c) => c.deleteUser(), {
-    status: 200, body: { success: true, message: "User deleted" }, cookies: the.CLEARED,
+    status: 200,
+    body: { success: true, message: "User deleted" },
+    cookies: the.CLEARED,
   });
 });
 
 await step("delete-user: an unknown token", async () => {
-  await home.call((c) => c.deleteUser({ token: "a".repeat(32) }), refusal(404, "INVALID_TOKEN", "Invalid token"));
+  await home.call(
+    (c) => c.deleteUser({ token: "a".repeat(32) }),
+    refusal(404, "INVALID_TOKEN", "Invalid token"),
+  );
   const link = "/delete-user/callback?token=" + "a".repeat(32);
   await home.send("GET", link, {}, refusal(404, "INVALID_TOKEN"));
   await new Browser().send("GET", link, {}, refusal(404, "FAILED_TO_GET_USER_INFO"));

@@ -22,24 +22,49 @@ const anybody = (fields) => the.user({ ...the.ANYBODY, ...fields });
 const CALLS = [
   ["list-users", (c) => c.admin.listUsers({ query: {} }), "YOU_ARE_NOT_ALLOWED_TO_LIST_USERS"],
   ["get-user", (c) => c.admin.getUser({ query: { id: self.id } }), "YOU_ARE_NOT_ALLOWED_TO_GET_USER"],
-  ["create-user", (c) => c.admin.createUser({ email: freshMail("no"), name: "N", password: PASSWORD }),
-    "YOU_ARE_NOT_ALLOWED_TO_CREATE_USERS"],
-  ["update-user", (c) => c.admin.updateUser({ userId: self.id, data: { name: "N" } }),
-    "YOU_ARE_NOT_ALLOWED_TO_UPDATE_USERS"],
-  ["set-role", (c) => c.admin.setRole({ userId: ann.id, role: "admin" }), "YOU_ARE_NOT_ALLOWED_TO_CHANGE_USERS_ROLE"],
+  [
+    "create-user",
+    (c) => c.admin.createUser({ email: freshMail("no"), name: "N", password: PASSWORD }),
+    "YOU_ARE_NOT_ALLOWED_TO_CREATE_USERS",
+  ],
+  [
+    "update-user",
+    (c) => c.admin.updateUser({ userId: self.id, data: { name: "N" } }),
+    "YOU_ARE_NOT_ALLOWED_TO_UPDATE_USERS",
+  ],
+  [
+    "set-role",
+    (c) => c.admin.setRole({ userId: ann.id, role: "admin" }),
+    "YOU_ARE_NOT_ALLOWED_TO_CHANGE_USERS_ROLE",
+  ],
   ["ban-user", (c) => c.admin.banUser({ userId: self.id }), "YOU_ARE_NOT_ALLOWED_TO_BAN_USERS"],
   ["unban-user", (c) => c.admin.unbanUser({ userId: self.id }), "YOU_ARE_NOT_ALLOWED_TO_BAN_USERS"],
-  ["list-user-sessions", (c) => c.admin.listUserSessions({ userId: self.id }),
-    "YOU_ARE_NOT_ALLOWED_TO_LIST_USERS_SESSIONS"],
-  ["revoke-user-session", (c) => c.admin.revokeUserSession({ sessionToken: admin.cookie.token }),
-    "YOU_ARE_NOT_ALLOWED_TO_REVOKE_USERS_SESSIONS"],
-  ["revoke-user-sessions", (c) => c.admin.revokeUserSessions({ userId: self.id }),
-    "YOU_ARE_NOT_ALLOWED_TO_REVOKE_USERS_SESSIONS"],
-  ["impersonate-user", (c) => c.admin.impersonateUser({ userId: self.id }),
-    "YOU_ARE_NOT_ALLOWED_TO_IMPERSONATE_USERS"],
+  [
+    "list-user-sessions",
+    (c) => c.admin.listUserSessions({ userId: self.id }),
+    "YOU_ARE_NOT_ALLOWED_TO_LIST_USERS_SESSIONS",
+  ],
+  [
+    "revoke-user-session",
+    (c) => c.admin.revokeUserSession({ sessionToken: admin.cookie.token }),
+    "YOU_ARE_NOT_ALLOWED_TO_REVOKE_USERS_SESSIONS",
+  ],
+  [
+    "revoke-user-sessions",
+    (c) => c.admin.revokeUserSessions({ userId: self.id }),
+    "YOU_ARE_NOT_ALLOWED_TO_REVOKE_USERS_SESSIONS",
+  ],
+  [
+    "impersonate-user",
+    (c) => c.admin.impersonateUser({ userId: self.id }),
+    "YOU_ARE_NOT_ALLOWED_TO_IMPERSONATE_USERS",
+  ],
   ["remove-user", (c) => c.admin.removeUser({ userId: self.id }), "YOU_ARE_NOT_ALLOWED_TO_DELETE_USERS"],
-  ["set-user-password", (c) => c.admin.setUserPassword({ userId: self.id, newPassword: PASSWORD }),
-    "YOU_ARE_NOT_ALLOWED_TO_SET_USERS_PASSWORD"],
+  [
+    "set-user-password",
+    (c) => c.admin.setUserPassword({ userId: self.id, newPassword: PASSWORD }),
+    "YOU_ARE_NOT_ALLOWED_TO_SET_USERS_PASSWORD",
+  ],
 ];
 for (const [path, use, code] of CALLS) {
   await step(`admin/${path}: nobody without a session`, async () => new Browser().call(use, NOBODY));
@@ -69,7 +94,8 @@ await step("admin: a dead session is cleared", async () => {
 await step("admin: with a bearer token", async () => {
   const auth = { type: "Bearer", token: admin.cookie.token };
   await new Browser().call((c) => c.admin.getUser({ query: { id: ann.id }, fetchOptions: { auth } }), {
-    status: 200, body: the.user({ id: ann.id, email: ann.email }),
+    status: 200,
+    body: the.user({ id: ann.id, email: ann.email }),
   });
 });
 
@@ -86,27 +112,46 @@ const [dora, emil, fritz] = listed;
 
 for (const [what, query, names, more = {}] of [
   ["search in the mail", { searchValue: mark }, ["Dora", "Emil", "Fritz"]],
-  ["search in the mail, named", { searchValue: mark, searchField: "email", searchOperator: "contains" },
-    ["Dora", "Emil", "Fritz"]],
+  [
+    "search in the mail, named",
+    { searchValue: mark, searchField: "email", searchOperator: "contains" },
+    ["Dora", "Emil", "Fritz"],
+  ],
   ["search at the start", { searchValue: `emil.${mark}`, searchOperator: "starts_with" }, ["Emil"]],
   ["search at the start, not there", { searchValue: mark, searchOperator: "starts_with" }, []],
-  ["search at the end", { searchValue: `${mark}@example.com`, searchOperator: "ends_with" }, ["Dora", "Emil", "Fritz"]],
+  [
+    "search at the end",
+    { searchValue: `${mark}@example.com`, searchOperator: "ends_with" },
+    ["Dora", "Emil", "Fritz"],
+  ],
   ["sort downwards", { searchValue: mark, sortBy: "name", sortDirection: "desc" }, ["Fritz", "Emil", "Dora"]],
-  ["sort upwards by time", { searchValue: mark, sortBy: "createdAt", sortDirection: "asc" }, ["Dora", "Emil", "Fritz"]],
+  [
+    "sort upwards by time",
+    { searchValue: mark, sortBy: "createdAt", sortDirection: "asc" },
+    ["Dora", "Emil", "Fritz"],
+  ],
   ["a page", { searchValue: mark, sortBy: "name", limit: 2 }, ["Dora", "Emil"], { total: 3, limit: 2 }],
-  ["the next page", { searchValue: mark, sortBy: "name", limit: 2, offset: 2 }, ["Fritz"],
-    { total: 3, limit: 2, offset: 2 }],
+  [
+    "the next page",
+    { searchValue: mark, sortBy: "name", limit: 2, offset: 2 },
+    ["Fritz"],
+    { total: 3, limit: 2, offset: 2 },
+  ],
   ["limit and offset of zero", { searchValue: mark, limit: 0, offset: 0 }, ["Dora", "Emil", "Fritz"]],
   ["filter by mail", { filterValue: `dora.${mark}@example.com` }, ["Dora"]],
   ["filter by id", { filterField: "id", filterValue: emil.id }, ["Emil"]],
-  ["filter with another operator", { searchValue: mark, filterField: "name", filterValue: "Emil", filterOperator: "ne" },
-    ["Dora", "Fritz"]],
+  [
+    "filter with another operator",
+    { searchValue: mark, filterField: "name", filterValue: "Emil", filterOperator: "ne" },
+    ["Dora", "Fritz"],
+  ],
   ["filter by role", { searchValue: mark, filterField: "role", filterValue: "admin" }, []],
 ]) {
   await step(`admin/list-users: ${what}`, async () => {
     const users = names.map((name) => the.user({ name: query.sortBy ? name : the.text }));
     const { json } = await admin.call((c) => c.admin.listUsers({ query }), {
-      status: 200, body: { users, total: names.length, ...more },
+      status: 200,
+      body: { users, total: names.length, ...more },
     });
     const found = json.users.map(({ name }) => name);
     expect(query.sortBy ? found : found.sort(), names, "names");
@@ -114,16 +159,31 @@ for (const [what, query, names, more = {}] of [
 }
 
 await step("admin/list-users: search in the name", async () => {
-  const query = { searchValue: "Fri", searchField: "name", searchOperator: "contains", limit: 100, sortBy: "createdAt",
-    sortDirection: "desc" };
+  const query = {
+    searchValue: "Fri",
+    searchField: "name",
+    searchOperator: "contains",
+    limit: 100,
+    sortBy: "createdAt",
+    sortDirection: "desc",
+  };
   const { json } = await admin.send("GET", `/admin/list-users?${new URLSearchParams(query)}`);
-  expect(json.users.some(({ id }) => id === fritz.id), true, "the user is found");
-  expect(json.users.every(({ name }) => name.includes("Fri")), true, "all have the name");
+  expect(
+    json.users.some(({ id }) => id === fritz.id),
+    true,
+    "the user is found",
+  );
+  expect(
+    json.users.every(({ name }) => name.includes("Fri")),
+    true,
+    "all have the name",
+  );
 });
 
 await step("admin/list-users: what a pattern of SQL would mean is just text", async () => {
   await admin.call((c) => c.admin.listUsers({ query: { searchValue: `%' or '1'='1` } }), {
-    status: 200, body: { users: [], total: 0 },
+    status: 200,
+    body: { users: [], total: 0 },
   });
 });
 
@@ -135,18 +195,21 @@ for (const query of ["searchField=id", "searchOperator=equals", "sortDirection=u
 
 await step("admin/get-user: known and unknown", async () => {
   await admin.call((c) => c.admin.getUser({ query: { id: ann.id } }), {
-    status: 200, body: the.user({ id: ann.id, email: ann.email, name: "Ann" }),
+    status: 200,
+    body: the.user({ id: ann.id, email: ann.email, name: "Ann" }),
   });
   await admin.call((c) => c.admin.getUser({ query: { id: UNKNOWN_ID } }), GONE);
 });
 
 await step("admin/create-user: with a role, without a password", async () => {
   const email = freshMail("made");
-  await admin.call((c) => c.admin.createUser({ email: email.toUpperCase(), name: "Made", role: ["user", "admin"] }), {
-    status: 200, body: { user: the.user({ email, name: "Made", role: "user,admin" }) },
-  });
+  await admin.call(
+    (c) => c.admin.createUser({ email: email.toUpperCase(), name: "Made", role: ["user", "admin"] }),
+    { status: 200, body: { user: the.user({ email, name: "Made", role: "user,admin" }) } },
+  );
   await new Browser().call(
-    (c) => c.signIn.email({ email, password: PASSWORD }), refusal(401, "INVALID_EMAIL_OR_PASSWORD"),
+    (c) => c.signIn.email({ email, password: PASSWORD }),
+    refusal(401, "INVALID_EMAIL_OR_PASSWORD"),
   );
 });
 
@@ -155,8 +218,13 @@ await step("admin/create-user: the password works", async () => {
 });
 
 await step("admin/create-user: refusals", async () => {
-  const create = (fields) => (c) => c.admin.createUser({ email: freshMail("no"), name: "N", password: PASSWORD, ...fields });
-  const taken = refusal(400, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL", "User already exists. Use another email.");
+  const create = (fields) => (c) =>
+    c.admin.createUser({ email: freshMail("no"), name: "N", password: PASSWORD, ...fields });
+  const taken = refusal(
+    400,
+    "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL",
+    "User already exists. Use another email.",
+  );
   await admin.call(create({ email: ann.email.toUpperCase() }), taken);
   await admin.call(create({ email: "ann" }), refusal(400, "INVALID_EMAIL"));
   await admin.call(create({ password: "x".repeat(129) }), refusal(400, "PASSWORD_TOO_LONG"));
@@ -167,15 +235,22 @@ await step("admin/update-user: name, mail and verification", async () => {
   const email = freshMail("moved");
   const data = { name: "Emil Other", email: email.toUpperCase(), emailVerified: true };
   await admin.call((c) => c.admin.updateUser({ userId: emil.id, data }), {
-    status: 200, body: the.user({ id: emil.id, name: "Emil Other", email, emailVerified: true }),
+    status: 200,
+    body: the.user({ id: emil.id, name: "Emil Other", email, emailVerified: true }),
   });
   await new Browser().signIn(email);
 });
 
 await step("admin/update-user: refusals", async () => {
-  const update = (data, userId = fritz.id) => (c) => c.admin.updateUser({ userId, data });
+  const update =
+    (data, userId = fritz.id) =>
+    (c) =>
+      c.admin.updateUser({ userId, data });
   await admin.call(update({}), refusal(400, "NO_DATA_TO_UPDATE", "No data to update"));
-  await admin.call(update({ password: "password-two" }), refusal(400, "PASSWORD_CANNOT_BE_UPDATED_VIA_UPDATE_USER"));
+  await admin.call(
+    update({ password: "password-two" }),
+    refusal(400, "PASSWORD_CANNOT_BE_UPDATED_VIA_UPDATE_USER"),
+  );
   await admin.call(update({ id: UNKNOWN_ID }), refusal(400, "USER_ID_CANNOT_BE_UPDATED"));
   await admin.call(update({ email: "ann" }), refusal(400, "INVALID_EMAIL"));
   await admin.call(update({ email: ann.email }), refusal(400, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"));
@@ -187,16 +262,25 @@ await step("admin/update-user: refusals", async () => {
 await step("admin/set-role: up, a list, and down again", async () => {
   const browser = new Browser();
   const bob = await browser.signUp("Bob");
-  const role = (wanted, stored = wanted) => admin.call((c) => c.admin.setRole({ userId: bob.id, role: wanted }), {
-    status: 200, body: { user: the.user({ id: bob.id, role: stored }) },
-  });
+  const role = (wanted, stored = wanted) =>
+    admin.call((c) => c.admin.setRole({ userId: bob.id, role: wanted }), {
+      status: 200,
+      body: { user: the.user({ id: bob.id, role: stored }) },
+    });
   await role("admin");
-  await browser.call((c) => c.admin.getUser({ query: { id: ann.id } }), { status: 200, body: the.user({ id: ann.id }) });
+  await browser.call((c) => c.admin.getUser({ query: { id: ann.id } }), {
+    status: 200,
+    body: the.user({ id: ann.id }),
+  });
   await role(["user", "admin"], "user,admin");
-  await browser.call((c) => c.admin.getUser({ query: { id: ann.id } }), { status: 200, body: the.user({ id: ann.id }) });
+  await browser.call((c) => c.admin.getUser({ query: { id: ann.id } }), {
+    status: 200,
+    body: the.user({ id: ann.id }),
+  });
   await role("user");
   await browser.call(
-    (c) => c.admin.getUser({ query: { id: ann.id } }), refusal(403, "YOU_ARE_NOT_ALLOWED_TO_GET_USER"),
+    (c) => c.admin.getUser({ query: { id: ann.id } }),
+    refusal(403, "YOU_ARE_NOT_ALLOWED_TO_GET_USER"),
   );
   await admin.call((c) => c.admin.setRole({ userId: UNKNOWN_ID, role: "user" }), GONE);
 });
@@ -204,13 +288,17 @@ await step("admin/set-role: up, a list, and down again", async () => {
 await step("admin/ban-user: all sessions end, sign-in is refused, until it is lifted", async () => {
   const browser = new Browser();
   const bob = await browser.signUp("Bob");
-  const banned = { status: 200, body: { user: the.user({ id: bob.id, banned: true, banReason: "No reason" }) } };
+  const banned = {
+    status: 200,
+    body: { user: the.user({ id: bob.id, banned: true, banReason: "No reason" }) },
+  };
   await admin.call((c) => c.admin.banUser({ userId: bob.id }), banned);
   await browser.isSignedOut(the.CLEARED);
   const login = { email: bob.email, password: PASSWORD };
   await new Browser().call((c) => c.signIn.email(login), refusal(403, "BANNED_USER", BANNED_TEXT));
   await new Browser().call(
-    (c) => c.signIn.email({ ...login, password: "password-two" }), refusal(401, "INVALID_EMAIL_OR_PASSWORD"),
+    (c) => c.signIn.email({ ...login, password: "password-two" }),
+    refusal(401, "INVALID_EMAIL_OR_PASSWORD"),
   );
   const free = { status: 200, body: { user: the.user({ id: bob.id }) } };
   await admin.call((c) => c.admin.unbanUser({ userId: bob.id }), free);
@@ -225,26 +313,38 @@ await step("admin/ban-user: with a reason and an end", async () => {
   const minutes = (Date.parse(json.user.banExpires) - Date.now()) / 60_000;
   expect(Math.round(minutes), 60, "minutes of the ban");
   await new Browser().call(
-    (c) => c.signIn.email({ email: bob.email, password: PASSWORD }), refusal(403, "BANNED_USER", BANNED_TEXT),
+    (c) => c.signIn.email({ email: bob.email, password: PASSWORD }),
+    refusal(403, "BANNED_USER", BANNED_TEXT),
   );
 });
 
 await step("admin/ban-user: a ban that is over is lifted by signing in", async () => {
   const bob = await new Browser().signUp("Bob");
   const body = { user: the.user({ id: bob.id, banned: true, banReason: "No reason", banExpires: the.time }) };
-  const { json } = await admin.call((c) => c.admin.banUser({ userId: bob.id, banExpiresIn: 1 }), { status: 200, body });
+  const { json } = await admin.call((c) => c.admin.banUser({ userId: bob.id, banExpiresIn: 1 }), {
+    status: 200,
+    body,
+  });
   const over = Date.parse(json.user.banExpires) - Date.now() + 100;
   await new Promise((later) => setTimeout(later, Math.max(0, over)));
   // The answer may still tell of the ban that it lifts.
   const login = { email: bob.email, password: PASSWORD };
-  const { json: { token } } = await new Browser().send("POST", "/sign-in/email", { json: login });
+  const {
+    json: { token },
+  } = await new Browser().send("POST", "/sign-in/email", { json: login });
   expect(token, the.token, "token");
-  await admin.call((c) => c.admin.getUser({ query: { id: bob.id } }), { status: 200, body: the.user({ id: bob.id }) });
+  await admin.call((c) => c.admin.getUser({ query: { id: bob.id } }), {
+    status: 200,
+    body: the.user({ id: bob.id }),
+  });
 });
 
 await step("admin: one cannot ban or remove oneself, nor anybody unknown", async () => {
   await admin.call((c) => c.admin.banUser({ userId: self.id }), refusal(400, "YOU_CANNOT_BAN_YOURSELF"));
-  await admin.call((c) => c.admin.removeUser({ userId: self.id }), refusal(400, "YOU_CANNOT_REMOVE_YOURSELF"));
+  await admin.call(
+    (c) => c.admin.removeUser({ userId: self.id }),
+    refusal(400, "YOU_CANNOT_REMOVE_YOURSELF"),
+  );
   await admin.call((c) => c.admin.banUser({ userId: UNKNOWN_ID }), GONE);
   await admin.call((c) => c.admin.unbanUser({ userId: UNKNOWN_ID }), GONE);
   await admin.call((c) => c.admin.removeUser({ userId: UNKNOWN_ID }), GONE);
@@ -255,9 +355,11 @@ await step("admin: sessions of a user are listed and revoked", async () => {
   const [first, second] = [new Browser(), new Browser()];
   const bob = await first.signUp("Bob");
   await second.signIn(bob.email);
-  const list = (count) => admin.call((c) => c.admin.listUserSessions({ userId: bob.id }), {
-    status: 200, body: { sessions: Array(count).fill(the.session({ userId: bob.id })) },
-  });
+  const list = (count) =>
+    admin.call((c) => c.admin.listUserSessions({ userId: bob.id }), {
+      status: 200,
+      body: { sessions: Array(count).fill(the.session({ userId: bob.id })) },
+    });
   const { json } = await list(2);
   const both = [first.cookie.token, second.cookie.token].sort();
   expect(json.sessions.map(({ token }) => token).sort(), both, "tokens");
@@ -278,22 +380,34 @@ await step("admin/impersonate-user: as a user and back", async () => {
   const session = the.session({ userId: bob.id, impersonatedBy: self.id });
   const body = { session, user: the.user({ id: bob.id, email: bob.email }) };
   const { json } = await browser.call((c) => c.admin.impersonateUser({ userId: bob.id }), {
-    status: 200, body, cookies: [...the.CLEARED, the.ADMIN_KEPT, the.SIGNED_IN_BRIEFLY, the.DO_NOT_REMEMBER],
+    status: 200,
+    body,
+    cookies: [...the.CLEARED, the.ADMIN_KEPT, the.SIGNED_IN_BRIEFLY, the.DO_NOT_REMEMBER],
   });
   const minutes = (Date.parse(json.session.expiresAt) - Date.now()) / 60_000;
   expect(Math.round(minutes), 60, "minutes of the session");
   await browser.call((c) => c.getSession(), { status: 200, body });
   // The user does not see who looks over the shoulder.
   const listed = await browser.send("GET", "/list-sessions");
-  expect(listed.json?.some(({ impersonatedBy }) => impersonatedBy), false, "an impersonation in list-sessions");
-  await browser.call((c) => c.admin.listUsers({ query: {} }), refusal(403, "YOU_ARE_NOT_ALLOWED_TO_LIST_USERS"));
+  expect(
+    listed.json?.some(({ impersonatedBy }) => impersonatedBy),
+    false,
+    "an impersonation in list-sessions",
+  );
+  await browser.call(
+    (c) => c.admin.listUsers({ query: {} }),
+    refusal(403, "YOU_ARE_NOT_ALLOWED_TO_LIST_USERS"),
+  );
   // What is signed anew in between stays as short-lived as it was.
   await browser.call((c) => c.updateUser({ name: "Bobby" }), {
-    status: 200, body: { status: true }, cookies: [the.SIGNED_IN_BRIEFLY, the.DO_NOT_REMEMBER],
+    status: 200,
+    body: { status: true },
+    cookies: [the.SIGNED_IN_BRIEFLY, the.DO_NOT_REMEMBER],
   });
   const imitation = browser.cookie.value;
   await browser.call((c) => c.admin.stopImpersonating(), {
-    status: 200, body: { session: the.session({ token: own, userId: self.id }), user: anybody({ id: self.id }) },
+    status: 200,
+    body: { session: the.session({ token: own, userId: self.id }), user: anybody({ id: self.id }) },
     cookies: [the.SIGNED_IN, the.FORGET_CHOICE, the.FORGET_ADMIN],
   });
   expect(browser.cookie.token, own, "token in the cookie");
@@ -306,7 +420,10 @@ await step("admin/impersonate-user: as a user and back", async () => {
 await step("admin/impersonate-user: not an admin, not somebody unknown", async () => {
   const boss = await new Browser().signUp("Boss");
   await admin.send("POST", "/admin/set-role", { json: { userId: boss.id, role: "admin" } });
-  await admin.call((c) => c.admin.impersonateUser({ userId: boss.id }), refusal(403, "YOU_CANNOT_IMPERSONATE_ADMINS"));
+  await admin.call(
+    (c) => c.admin.impersonateUser({ userId: boss.id }),
+    refusal(403, "YOU_CANNOT_IMPERSONATE_ADMINS"),
+  );
   await admin.call((c) => c.admin.impersonateUser({ userId: UNKNOWN_ID }), GONE);
 });
 
@@ -325,7 +442,9 @@ await step("admin/remove-user: sessions and password are gone, the mail is free"
   const login = { email: bob.email, password: PASSWORD };
   await new Browser().call((c) => c.signIn.email(login), refusal(401, "INVALID_EMAIL_OR_PASSWORD"));
   await new Browser().call((c) => c.signUp.email({ ...login, name: "Bob" }), {
-    status: 200, body: { token: the.token, user: the.user() }, cookies: [the.SIGNED_IN],
+    status: 200,
+    body: { token: the.token, user: the.user() },
+    cookies: [the.SIGNED_IN],
   });
 });
 

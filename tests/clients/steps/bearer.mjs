@@ -34,7 +34,8 @@ for (const [what, authorization, wanted] of [
 ]) {
   await step(`bearer: ${what}`, async () => {
     await new Browser().send("GET", "/get-session", { headers: { authorization } }, wanted);
-    const guarded = wanted === ANN ? { status: 200 } : wanted.cookies ? the.UNAUTHORIZED_CLEARED : the.UNAUTHORIZED;
+    const guarded =
+      wanted === ANN ? { status: 200 } : wanted.cookies ? the.UNAUTHORIZED_CLEARED : the.UNAUTHORIZED;
     await new Browser().send("GET", "/list-sessions", { headers: { authorization } }, guarded);
   });
 }
@@ -44,7 +45,8 @@ await step("bearer: through the client's auth option", async () => {
   const auth = { type: "Bearer", token };
   await browser.call((c) => c.getSession({ fetchOptions: { auth } }), ANN);
   await browser.call((c) => c.listSessions({ fetchOptions: { auth } }), {
-    status: 200, body: [the.session({ userId: ann.id, token })],
+    status: 200,
+    body: [the.session({ userId: ann.id, token })],
   });
   expect(browser.jar.names(), [], "cookies");
 });
@@ -75,14 +77,19 @@ await step("bearer: set-auth-token of sign-in is a bearer token", async () => {
   const answer = await new Browser().send("POST", "/sign-in/email", { json: login });
   const given = answer.headers["set-auth-token"];
   expect(given, /^[A-Za-z0-9_-]{32,200}\.[A-Za-z0-9+/]{43}=$/, "set-auth-token");
-  const wanted = { status: 200, body: { session: the.session({ token: answer.json.token }), user: the.user() } };
+  const wanted = {
+    status: 200,
+    body: { session: the.session({ token: answer.json.token }), user: the.user() },
+  };
   await new Browser().send("GET", "/get-session", { headers: { authorization: `Bearer ${given}` } }, wanted);
 });
 
 await step("bearer: update-user answers with the cookie and set-auth-token again", async () => {
   const auth = { type: "Bearer", token };
   await new Browser().call((c) => c.updateUser({ name: "Ann Bearer", fetchOptions: { auth } }), {
-    status: 200, body: { status: true }, cookies: [the.SIGNED_IN],
+    status: 200,
+    body: { status: true },
+    cookies: [the.SIGNED_IN],
   });
 });
 

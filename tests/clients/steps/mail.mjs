@@ -25,7 +25,9 @@ await step("request-password-reset: known and unknown look alike, only the known
   const unknown = freshMail("nobody");
   const texts = [];
   for (const email of [unknown, ann.email]) {
-    texts.push((await new Browser().call((c) => c.requestPasswordReset({ email, redirectTo: "/reset" }), ASKED)).text);
+    texts.push(
+      (await new Browser().call((c) => c.requestPasswordReset({ email, redirectTo: "/reset" }), ASKED)).text,
+    );
   }
   expect(texts[0], texts[1], "body");
   await mailsTo(ann.email);
@@ -34,7 +36,10 @@ await step("request-password-reset: known and unknown look alike, only the known
 
 await step("request-password-reset: refusals", async () => {
   const ask = (fields) => (c) => c.requestPasswordReset({ email: freshMail("nobody"), ...fields });
-  await new Browser().call(ask({ redirectTo: FOREIGN }), refusal(403, "INVALID_REDIRECT_URL", "Invalid redirectURL"));
+  await new Browser().call(
+    ask({ redirectTo: FOREIGN }),
+    refusal(403, "INVALID_REDIRECT_URL", "Invalid redirectURL"),
+  );
   await new Browser().call(ask({ redirectTo: "//evil.example" }), refusal(403, "INVALID_REDIRECT_URL"));
   await new Browser().call(ask({ email: "ann" }), refusal(400, "VALIDATION_ERROR"));
 });
@@ -42,14 +47,20 @@ await step("request-password-reset: refusals", async () => {
 await step("reset-password: by the link, once", async () => {
   const browser = new Browser();
   const ann = await browser.signUp("Ann");
-  await new Browser().call((c) => c.requestPasswordReset({ email: ann.email, redirectTo: "/reset?a=1" }), ASKED);
+  await new Browser().call(
+    (c) => c.requestPasswordReset({ email: ann.email, redirectTo: "/reset?a=1" }),
+    ASKED,
+  );
   const link = await linkTo(ann.email);
   expect(link.path, /^\/reset-password\/[A-Za-z0-9_-]{20,}\?callbackURL=/, "link");
   const token = link.path.match(/reset-password\/([^?]+)/)[1];
   const redirected = { status: 302, body: "", location: location(`/reset?a=1&token=${token}`) };
   await new Browser().send("GET", link.path, {}, redirected);
 
-  const reset = (newPassword, given = token) => (c) => c.resetPassword({ newPassword, token: given });
+  const reset =
+    (newPassword, given = token) =>
+    (c) =>
+      c.resetPassword({ newPassword, token: given });
   await new Browser().call(reset("short"), refusal(400, "PASSWORD_TOO_SHORT", "Password too short"));
   await new Browser().call(reset("x".repeat(129)), refusal(400, "PASSWORD_TOO_LONG", "Password too long"));
   await new Browser().call(reset(NEW_PASSWORD), DONE);
@@ -58,9 +69,12 @@ await step("reset-password: by the link, once", async () => {
   await new Browser().signIn(ann.email, NEW_PASSWORD);
   // Sessions opened before stay.
   await browser.isSignedIn(ann.email);
-  await new Browser().send("GET", link.path, {}, {
-    status: 302, body: "", location: location("/reset?a=1&error=INVALID_TOKEN"),
-  });
+  await new Browser().send(
+    "GET",
+    link.path,
+    {},
+    { status: 302, body: "", location: location("/reset?a=1&error=INVALID_TOKEN") },
+  );
 });
 
 await step("reset-password: two links, and the token in the query", async () => {
@@ -78,7 +92,12 @@ await step("reset-password: two links, and the token in the query", async () => 
 await step("reset-password: unknown and missing tokens", async () => {
   const json = { newPassword: NEW_PASSWORD };
   await new Browser().send("POST", "/reset-password", { json }, BAD_TOKEN);
-  await new Browser().send("POST", "/reset-password", { json: { ...json, token: "a".repeat(24) } }, BAD_TOKEN);
+  await new Browser().send(
+    "POST",
+    "/reset-password",
+    { json: { ...json, token: "a".repeat(24) } },
+    BAD_TOKEN,
+  );
   const path = `/reset-password/${"a".repeat(24)}`;
   const callback = (url) => `${path}?callbackURL=${encodeURIComponent(url)}`;
   const wanted = { status: 302, body: "", location: location("/reset?error=INVALID_TOKEN") };
@@ -99,10 +118,12 @@ await step("verify-email: by the link, more than once", async () => {
   expect((await browser.send("GET", "/get-session")).json.user.emailVerified, true, "emailVerified");
   const token = link.url.searchParams.get("token");
   await new Browser().call((c) => c.verifyEmail({ query: { token } }), {
-    status: 200, body: { status: true, user: null },
+    status: 200,
+    body: { status: true, user: null },
   });
   await browser.call(
-    (c) => c.sendVerificationEmail({ email: ann.email }), refusal(400, "EMAIL_ALREADY_VERIFIED"),
+    (c) => c.sendVerificationEmail({ email: ann.email }),
+    refusal(400, "EMAIL_ALREADY_VERIFIED"),
   );
 });
 
@@ -119,19 +140,28 @@ await step("send-verification-email: without a session, known and unknown look a
 await step("send-verification-email: refusals", async () => {
   const browser = new Browser();
   await browser.signUp("Ann");
-  await browser.call((c) => c.sendVerificationEmail({ email: freshMail("other") }), refusal(400, "EMAIL_MISMATCH"));
+  await browser.call(
+    (c) => c.sendVerificationEmail({ email: freshMail("other") }),
+    refusal(400, "EMAIL_MISMATCH"),
+  );
   const foreign = { email: freshMail("other"), callbackURL: FOREIGN };
   await new Browser().call((c) => c.sendVerificationEmail(foreign), refusal(403, "INVALID_CALLBACK_URL"));
 });
 
 await step("verify-email: bad tokens", async () => {
-  const bad = "eyJhbGciOiJIUzI1NiJ9.eyJlbWFpbCI6ImFAZXhhbXBsZS5jb20ifQ.c2lnbmF0dXJlLW9mLXNvbWV0aGluZy1lbHNlLWhlcmU";
+  const bad =
+    "eyJhbGciOiJIUzI1NiJ9.eyJlbWFpbCI6ImFAZXhhbXBsZS5jb20ifQ.c2lnbmF0dXJlLW9mLXNvbWV0aGluZy1lbHNlLWhlcmU";
   for (const token of [bad, "nonsense"]) {
     const query = (more) => `/verify-email?${new URLSearchParams({ token, ...more })}`;
     await new Browser().send("GET", query({}), {}, BAD_LINK);
     const wanted = { status: 302, body: "", location: location("/welcome?error=INVALID_TOKEN") };
     await new Browser().send("GET", query({ callbackURL: "/welcome" }), {}, wanted);
-    await new Browser().send("GET", query({ callbackURL: FOREIGN }), {}, refusal(403, "INVALID_CALLBACK_URL"));
+    await new Browser().send(
+      "GET",
+      query({ callbackURL: FOREIGN }),
+      {},
+      refusal(403, "INVALID_CALLBACK_URL"),
+    );
   }
   await new Browser().send("GET", "/verify-email", {}, refusal(400, "VALIDATION_ERROR"));
 });
@@ -140,7 +170,10 @@ await step("change-email: by the link to the new address", async () => {
   const browser = new Browser();
   const ann = await browser.signUp("Ann");
   const newEmail = freshMail("new");
-  await browser.call((c) => c.changeEmail({ newEmail: newEmail.toUpperCase(), callbackURL: "/changed" }), DONE);
+  await browser.call(
+    (c) => c.changeEmail({ newEmail: newEmail.toUpperCase(), callbackURL: "/changed" }),
+    DONE,
+  );
   const link = await linkTo(newEmail);
   await browser.isSignedIn(ann.email);
   const changed = { status: 302, body: "", cookies: [the.SIGNED_IN], location: location("/changed") };
@@ -151,9 +184,12 @@ await step("change-email: by the link to the new address", async () => {
   await new Browser().signIn(newEmail);
   await new Browser().call((c) => c.signIn.email({ email: ann.email, password: PASSWORD }), WRONG);
   // The user's address has changed since: the link is no longer good.
-  await new Browser().send("GET", link.path, {}, {
-    status: 302, body: "", location: location("/changed?error=INVALID_TOKEN"),
-  });
+  await new Browser().send(
+    "GET",
+    link.path,
+    {},
+    { status: 302, body: "", location: location("/changed?error=INVALID_TOKEN") },
+  );
   const { searchParams } = link.url;
   await new Browser().call((c) => c.verifyEmail({ query: { token: searchParams.get("token") } }), BAD_LINK);
 });
@@ -169,7 +205,8 @@ await step("change-email: by the link without a session, not with somebody else'
   await other.signUp("Bob");
   await other.call((c) => c.verifyEmail({ query }), refusal(401, "INVALID_USER"));
   await new Browser().call((c) => c.verifyEmail({ query }), {
-    status: 200, body: { status: true, user: the.user({ name: "Ann", email: newEmail }) },
+    status: 200,
+    body: { status: true, user: the.user({ name: "Ann", email: newEmail }) },
   });
   await browser.isSignedIn(newEmail);
 });

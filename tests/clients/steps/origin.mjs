@@ -13,7 +13,9 @@ const home = new Browser();
 const ann = await home.signUp("Ann");
 const LOGIN = { email: ann.email, password: PASSWORD };
 const SIGNED_IN = {
-  status: 200, body: { redirect: false, token: the.token, user: the.user() }, cookies: [the.SIGNED_IN],
+  status: 200,
+  body: { redirect: false, token: the.token, user: the.user() },
+  cookies: [the.SIGNED_IN],
 };
 
 for (const [what, headers, wanted] of [
@@ -24,7 +26,11 @@ for (const [what, headers, wanted] of [
   ["a foreign origin and a trusted referer", { origin: FOREIGN, referer: `${origin}/` }, INVALID],
   ["a foreign referer", { origin: null, referer: `${FOREIGN}/` }, INVALID],
   ["an origin that only starts like a trusted one", { origin: `${origin}.evil.example` }, INVALID],
-  ["another scheme", { origin: origin.replace(/^https?/, (s) => (s === "http" ? "https" : "http")) }, INVALID],
+  [
+    "another scheme",
+    { origin: origin.replace(/^https?/, (s) => (s === "http" ? "https" : "http")) },
+    INVALID,
+  ],
   ["another port", { origin: `${origin.replace(/:\d+$/, "")}:9` }, INVALID],
   ["nonsense as origin", { origin: "nonsense" }, INVALID],
   ["no origin", { origin: null }, MISSING],
@@ -63,15 +69,28 @@ for (const [what, headers, wanted] of [
   ["a foreign origin", { origin: FOREIGN }, INVALID],
   ["a foreign referer", { origin: null, referer: `${FOREIGN}/` }, INVALID],
   ["a trusted referer", { origin: null, referer: `${origin}/login` }, SIGNED_IN],
-  ["a navigation from another site",
-    { origin, "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" }, NAVIGATION],
-  ["a fetch from another site but a trusted origin",
-    { origin, "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" }, SIGNED_IN],
-  ["a fetch from a foreign origin",
-    { origin: FOREIGN, "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" }, INVALID],
+  [
+    "a navigation from another site",
+    { origin, "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" },
+    NAVIGATION,
+  ],
+  [
+    "a fetch from another site but a trusted origin",
+    { origin, "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" },
+    SIGNED_IN,
+  ],
+  [
+    "a fetch from a foreign origin",
+    { origin: FOREIGN, "sec-fetch-site": "cross-site", "sec-fetch-mode": "cors" },
+    INVALID,
+  ],
   ["a fetch without an origin", { origin: null, "sec-fetch-mode": "cors" }, MISSING],
   ["a destination without an origin", { origin: null, "sec-fetch-dest": "empty" }, MISSING],
-  ["a navigation of the same site", { origin, "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate" }, SIGNED_IN],
+  [
+    "a navigation of the same site",
+    { origin, "sec-fetch-site": "same-origin", "sec-fetch-mode": "navigate" },
+    SIGNED_IN,
+  ],
 ]) {
   await step(`form: sign-in without cookies and with ${what}`, async () => {
     await new Browser().send("POST", "/sign-in/email", { form: LOGIN, headers }, wanted);
@@ -85,13 +104,33 @@ await step("form: sign-up is guarded in the same way", async () => {
   const headers = { origin, "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate" };
   await new Browser().send("POST", "/sign-up/email", { form, headers }, NAVIGATION);
   const body = { token: the.token, user: the.user({ name: "A" }) };
-  await new Browser().send("POST", "/sign-up/email", { form }, { status: 200, body, cookies: [the.SIGNED_IN] });
+  await new Browser().send(
+    "POST",
+    "/sign-up/email",
+    { form },
+    { status: 200, body, cookies: [the.SIGNED_IN] },
+  );
 });
 
 const REFUSED = [
-  "//evil.example", "/\\evil.example", "/a%2f..", "/a%2F..", "/a%5c..", "/%5Cevil.example", "dash", "javascript:alert(1)",
-  FOREIGN, `${FOREIGN}/path`, "/a\tb", "/a\nb", " /a", "http:evil.example", "\\evil.example", "data:text/html,x",
-  `${origin}.evil.example/`, `${origin}@evil.example/`,
+  "//evil.example",
+  "/\\evil.example",
+  "/a%2f..",
+  "/a%2F..",
+  "/a%5c..",
+  "/%5Cevil.example",
+  "dash",
+  "javascript:alert(1)",
+  FOREIGN,
+  `${FOREIGN}/path`,
+  "/a\tb",
+  "/a\nb",
+  " /a",
+  "http:evil.example",
+  "\\evil.example",
+  "data:text/html,x",
+  `${origin}.evil.example/`,
+  `${origin}@evil.example/`,
 ];
 for (const url of REFUSED) {
   await step(`callbackURL: ${JSON.stringify(url)} is refused`, async () => {
@@ -110,7 +149,12 @@ for (const url of ["/", "/dash", "/dash?a=1&b=x", "/a/b.c-d_e", origin, `${origi
 
 await step("callbackURL: an empty one is none", async () => {
   const body = { ...SIGNED_IN.body, url: maybe("") };
-  await new Browser().send("POST", "/sign-in/email", { json: { ...LOGIN, callbackURL: "" } }, { ...SIGNED_IN, body });
+  await new Browser().send(
+    "POST",
+    "/sign-in/email",
+    { json: { ...LOGIN, callbackURL: "" } },
+    { ...SIGNED_IN, body },
+  );
 });
 
 await step("callbackURL: a refused one of the query", async () => {
@@ -119,11 +163,17 @@ await step("callbackURL: a refused one of the query", async () => {
 });
 
 for (const [field, code] of [
-  ["redirectTo", "INVALID_REDIRECT_URL"], ["errorCallbackURL", "INVALID_ERROR_CALLBACK_URL"],
+  ["redirectTo", "INVALID_REDIRECT_URL"],
+  ["errorCallbackURL", "INVALID_ERROR_CALLBACK_URL"],
   ["newUserCallbackURL", "INVALID_NEW_USER_CALLBACK_URL"],
 ]) {
   await step(`${field}: a foreign one is refused wherever it comes`, async () => {
-    await new Browser().send("POST", "/sign-in/email", { json: { ...LOGIN, [field]: FOREIGN } }, refusal(403, code));
+    await new Browser().send(
+      "POST",
+      "/sign-in/email",
+      { json: { ...LOGIN, [field]: FOREIGN } },
+      refusal(403, code),
+    );
     await home.send("POST", "/sign-out", { json: { [field]: "//x" } }, refusal(403, code));
     await home.isSignedIn(ann.email);
   });

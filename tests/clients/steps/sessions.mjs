@@ -44,16 +44,22 @@ await step("get-session: disableCookieCache and disableRefresh change nothing", 
   await home.call((c) => c.getSession({ query: { disableRefresh: "false" } }), wanted);
 });
 
-const foreign = (token) => encodeURIComponent(
-  `${token}.${createHmac("sha256", "some-other-secret-0123456789abcdefghij").update(token).digest("base64")}`,
-);
+/** A cookie as another server would sign it. */
+function foreign(token) {
+  const hmac = createHmac("sha256", "some-other-secret-0123456789abcdefghij");
+  return encodeURIComponent(`${token}.${hmac.update(token).digest("base64")}`);
+}
+
 const { token, signature } = home.cookie;
 const flipped = (signature[0] === "A" ? "B" : "A") + signature.slice(1);
 const BAD_COOKIES = [
   ["unsigned", token],
   ["of another secret", foreign(token)],
   ["with a changed signature", encodeURIComponent(`${token}.${flipped}`)],
-  ["with a changed token", encodeURIComponent(`${token.slice(0, -1)}${token.endsWith("x") ? "y" : "x"}.${signature}`)],
+  [
+    "with a changed token",
+    encodeURIComponent(`${token.slice(0, -1)}${token.endsWith("x") ? "y" : "x"}.${signature}`),
+  ],
   ["with a short signature", encodeURIComponent(`${token}.${signature.slice(0, -2)}=`)],
   ["with a signature without padding", encodeURIComponent(`${token}.${signature.slice(0, -1)}`)],
   ["without a token", encodeURIComponent(`.${signature}`)],
@@ -74,11 +80,18 @@ await step("get-session: the cookie unencoded, quoted, first of two, among other
   const { value, signed } = home.cookie;
   const name = home.jar.names()[0];
   for (const cookie of [
-    `${name}=${signed}`, `${name}="${value}"`, `${name}=${value}; ${name}=nonsense`, `a=1;${name}=${value};b=2`,
+    `${name}=${signed}`,
+    `${name}="${value}"`,
+    `${name}=${value}; ${name}=nonsense`,
+    `a=1;${name}=${value};b=2`,
     `a=1;   ${name}=${value}  ; b`,
   ]) {
     const answer = await new Browser().send("GET", "/get-session", { headers: { cookie } });
-    expect(answer.json?.user?.email, ann.email, `mail with cookie ${cookie.replaceAll(value, "V").replace(signed, "S")}`);
+    expect(
+      answer.json?.user?.email,
+      ann.email,
+      `mail with cookie ${cookie.replaceAll(value, "V").replace(signed, "S")}`,
+    );
   }
   const second = { headers: { cookie: `${name}=nonsense; ${name}=${value}` } };
   await new Browser().send("GET", "/get-session", second, the.NO_SESSION);
@@ -109,9 +122,12 @@ await step("get-session: a stray session_data cookie is cleared", async () => {
   const browser = new Browser();
   await browser.signIn(ann.email);
   browser.jar.set(browser.jar.names()[0].replace("session_token", "session_data"), "stray");
-  await browser.send("GET", "/get-session", {}, {
-    status: 200, body: { session: the.session(), user: the.user() }, cookies: [the.FORGET_DATA],
-  });
+  await browser.send(
+    "GET",
+    "/get-session",
+    {},
+    { status: 200, body: { session: the.session(), user: the.user() }, cookies: [the.FORGET_DATA] },
+  );
 });
 
 await step("get-session: POST is refused", async () => {
@@ -138,7 +154,10 @@ async function tokens(browser) {
 
 await step("list-sessions: every session of the user and no other", async () => {
   const { user, all } = await browsers(3);
-  await all[1].call((c) => c.listSessions(), { status: 200, body: all.map(() => the.session({ userId: user.id })) });
+  await all[1].call((c) => c.listSessions(), {
+    status: 200,
+    body: all.map(() => the.session({ userId: user.id })),
+  });
   expect(await tokens(all[1]), all.map(({ cookie }) => cookie.token).sort(), "tokens");
 });
 
@@ -152,14 +171,19 @@ for (const [path, use] of [
 }
 
 await step("revoke-session: another of one's own", async () => {
-  const { user, all: [first, second] } = await browsers(2);
+  const {
+    user,
+    all: [first, second],
+  } = await browsers(2);
   await first.call((c) => c.revokeSession({ token: second.cookie.token }), DONE);
   await second.isSignedOut(the.CLEARED);
   await first.isSignedIn(user.email);
 });
 
 await step("revoke-session: the present one", async () => {
-  const { all: [first] } = await browsers(1);
+  const {
+    all: [first],
+  } = await browsers(1);
   const old = first.cookie;
   await first.call((c) => c.revokeSession({ token: old.token }), { ...DONE, cookies: the.CLEARED });
   first.cookie = old.value;
@@ -167,7 +191,9 @@ await step("revoke-session: the present one", async () => {
 });
 
 await step("revoke-session: somebody else's and an unknown one change nothing", async () => {
-  const { all: [first] } = await browsers(1);
+  const {
+    all: [first],
+  } = await browsers(1);
   await first.call((c) => c.revokeSession({ token: home.cookie.token }), DONE);
   await first.call((c) => c.revokeSession({ token: "A".repeat(32) }), DONE);
   await home.isSignedIn(ann.email);
@@ -178,7 +204,10 @@ await step("revoke-session: no token is refused", async () => {
 });
 
 await step("revoke-other-sessions: only the present one stays", async () => {
-  const { user, all: [first, second, third] } = await browsers(3);
+  const {
+    user,
+    all: [first, second, third],
+  } = await browsers(3);
   await second.call((c) => c.revokeOtherSessions(), DONE);
   await first.isSignedOut(the.CLEARED);
   await third.isSignedOut(the.CLEARED);
@@ -187,7 +216,9 @@ await step("revoke-other-sessions: only the present one stays", async () => {
 });
 
 await step("revoke-sessions: none stays", async () => {
-  const { all: [first, second] } = await browsers(2);
+  const {
+    all: [first, second],
+  } = await browsers(2);
   await first.call((c) => c.revokeSessions(), { ...DONE, cookies: the.CLEARED });
   await second.isSignedOut(the.CLEARED);
   await home.isSignedIn(ann.email);

@@ -24,26 +24,33 @@ await step("sign-in: a wrong password and an unknown mail look alike", async () 
   const wrong = { email: ann.email, password: "password-two" };
   const unknown = { email: the.freshMail("nobody"), password: PASSWORD };
   const answers = [];
-  for (const body of [wrong, unknown]) answers.push(await new Browser().call((c) => c.signIn.email(body), WRONG));
+  for (const body of [wrong, unknown])
+    answers.push(await new Browser().call((c) => c.signIn.email(body), WRONG));
   expect(answers[0].text, answers[1].text, "body");
 });
 
 await step("sign-in: a too short password is just wrong, a too long one is told", async () => {
   await new Browser().call((c) => c.signIn.email({ email: ann.email, password: "x" }), WRONG);
   const long = { email: ann.email, password: "x".repeat(129) };
-  await new Browser().call((c) => c.signIn.email(long), refusal(400, "PASSWORD_TOO_LONG", "Password too long"));
+  await new Browser().call(
+    (c) => c.signIn.email(long),
+    refusal(400, "PASSWORD_TOO_LONG", "Password too long"),
+  );
 });
 
 for (const email of ["", "ann", ` ${ann.email}`]) {
   await step(`sign-in: ${JSON.stringify(email.replace(ann.email, "known"))} is no mail address`, async () => {
     await new Browser().call(
-      (c) => c.signIn.email({ email, password: PASSWORD }), refusal(400, "INVALID_EMAIL", "Invalid email"),
+      (c) => c.signIn.email({ email, password: PASSWORD }),
+      refusal(400, "INVALID_EMAIL", "Invalid email"),
     );
   });
 }
 
 for (const [what, fields] of [
-  ["no mail", { email: undefined }], ["no password", { password: undefined }], ["text as rememberMe", { rememberMe: "no" }],
+  ["no mail", { email: undefined }],
+  ["no password", { password: undefined }],
+  ["text as rememberMe", { rememberMe: "no" }],
 ]) {
   await step(`sign-in: ${what} is refused`, async () => {
     const json = { email: ann.email, password: PASSWORD, ...fields };
@@ -56,13 +63,17 @@ await step("sign-in: rememberMe false, and true again", async () => {
   const login = { email: ann.email, password: PASSWORD };
   const body = { redirect: false, token: the.token, user: the.user() };
   await browser.call((c) => c.signIn.email({ ...login, rememberMe: false }), {
-    status: 200, body, cookies: [the.SIGNED_IN_BRIEFLY, the.DO_NOT_REMEMBER],
+    status: 200,
+    body,
+    cookies: [the.SIGNED_IN_BRIEFLY, the.DO_NOT_REMEMBER],
   });
   const { session } = (await browser.send("GET", "/get-session")).json;
   const hours = (Date.parse(session.expiresAt) - Date.parse(session.createdAt)) / 3_600_000;
   expect(Math.round(hours), 24, "hours of the session");
   await browser.call((c) => c.signIn.email(login), {
-    status: 200, body, cookies: [the.SIGNED_IN, the.FORGET_CHOICE],
+    status: 200,
+    body,
+    cookies: [the.SIGNED_IN, the.FORGET_CHOICE],
   });
 });
 
@@ -70,7 +81,8 @@ await step("sign-in: with a callbackURL the answer names it", async () => {
   const answer = await new Browser().call(
     (c) => c.signIn.email({ email: ann.email, password: PASSWORD, callbackURL: "/dashboard" }),
     {
-      status: 200, cookies: [the.SIGNED_IN],
+      status: 200,
+      cookies: [the.SIGNED_IN],
       body: { redirect: true, token: the.token, url: "/dashboard", user: the.user() },
     },
   );
@@ -80,7 +92,12 @@ await step("sign-in: with a callbackURL the answer names it", async () => {
 await step("sign-in: as a form", async () => {
   const form = { email: ann.email, password: PASSWORD };
   const body = { redirect: false, token: the.token, user: the.user() };
-  await new Browser().send("POST", "/sign-in/email", { form }, { status: 200, body, cookies: [the.SIGNED_IN] });
+  await new Browser().send(
+    "POST",
+    "/sign-in/email",
+    { form },
+    { status: 200, body, cookies: [the.SIGNED_IN] },
+  );
   const more = { form: { ...form, rememberMe: "false" } };
   await new Browser().send("POST", "/sign-in/email", more, refusal(400, "VALIDATION_ERROR"));
 });
