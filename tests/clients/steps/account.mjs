@@ -47,9 +47,10 @@ await step("update-user: a picture, and none again", async () => {
   expect(await seen(), the.user({ name: "Ann Other", email: ann.email }), "user");
 });
 
-await step("update-user: mail and role are refused", async () => {
+await step("update-user: mail, role and ban are refused", async () => {
   await home.call((c) => c.updateUser({ email: "b@example.com" }), refusal(400, "EMAIL_CAN_NOT_BE_UPDATED"));
   await home.call((c) => c.updateUser({ name: "C", role: "admin" }), refusal(400, "FIELD_NOT_ALLOWED"));
+  await home.call((c) => c.updateUser({ name: "C", banned: true }), refusal(400, "FIELD_NOT_ALLOWED"));
   expect(await seen(), the.user({ name: "Ann Other", email: ann.email }), "user");
 });
 
@@ -57,6 +58,7 @@ await step("update-user: nothing to update", async () => {
   const wanted = { status: 400, body: { message: "No fields to update" } };
   await home.send("POST", "/update-user", { json: {} }, wanted);
   await home.send("POST", "/update-user", { json: { unknown: 1 } }, wanted);
+  await home.send("POST", "/update-user", { json: { emailVerified: true } }, wanted);
 });
 
 await step("update-session: nobody declared a field of sessions", async () => {

@@ -187,6 +187,12 @@ await step("admin/list-users: what a pattern of SQL would mean is just text", as
   });
 });
 
+await step("admin/list-users: by a field that is none nobody is found", async () => {
+  for (const query of [{ sortBy: "nothing" }, { filterField: "nothing", filterValue: "1" }]) {
+    await admin.call((c) => c.admin.listUsers({ query }), { status: 200, body: { users: [], total: 0 } });
+  }
+});
+
 for (const query of ["searchField=id", "searchOperator=equals", "sortDirection=up", "filterOperator=like"]) {
   await step(`admin/list-users: ${query} is refused`, async () => {
     await admin.send("GET", `/admin/list-users?${query}`, {}, refusal(400, "VALIDATION_ERROR"));
