@@ -1,9 +1,10 @@
-// Options of these programs: `--some-name VALUE`, else the environment's `SOME_NAME`.
+// Options of these programs: `--some-name VALUE`, else the environment's `CLIENTS_SOME_NAME`.
 
 /** The value of an option; without a default the option is required. */
 export function option(name, otherwise) {
   const at = process.argv.indexOf(`--${name}`);
-  const given = at < 0 ? process.env[name.toUpperCase().replaceAll("-", "_")] : process.argv[at + 1];
+  const variable = `CLIENTS_${name.toUpperCase().replaceAll("-", "_")}`;
+  const given = at < 0 ? process.env[variable] : process.argv[at + 1];
   const value = given ?? otherwise;
   if (value === undefined) {
     console.error(`--${name} is missing`);
