@@ -6,7 +6,7 @@ use std::rc::Rc;
 use durable::identity::IdentityStub;
 use durable::live_registry::RegistryStub;
 use limits::UnixMillis;
-use worker::{Context, D1Database, Env, Fetcher, Hyperdrive, Queue, js_sys};
+use worker::{AnalyticsEngineDataset, Context, D1Database, Env, Fetcher, Hyperdrive, Queue, js_sys};
 
 use crate::bindings;
 use crate::config::{Config, ConfigError};
@@ -77,6 +77,12 @@ impl App {
     /// The queue for work that may come a little later.
     pub fn queue(&self) -> worker::Result<Queue> {
         self.env.queue(bindings::QUEUE)
+    }
+
+    /// Where security events go, if there is such a binding.
+    pub fn events(&self) -> Option<AnalyticsEngineDataset> {
+        // Not `analytics_engine`: a binding of another kind would be a defect that every request logs.
+        self.env.get_binding::<AnalyticsEngineDataset>(bindings::ANALYTICS_ENGINE).ok()
     }
 
     /// The static assets.

@@ -11,5 +11,7 @@ pub const DB: &str = "DB";
 pub const HYPERDRIVE: &str = "HYPERDRIVE";
 /// Producer of the queue `bloqr-backend-queue`.
 pub const QUEUE: &str = "BLOQR_BACKEND_QUEUE";
+/// Analytics Engine: security events.
+pub const ANALYTICS_ENGINE: &str = "ANALYTICS_ENGINE";
 /// The static assets in `frontend/`.
 pub const ASSETS: &str = "ASSETS";

@@ -13,11 +13,12 @@ use futures::FutureExt;
 use limits::UnixMillis;
 use worker::{Context, Env, Fetcher, Method, console_error, js_sys, web_sys};
 
-use crate::admission::{Admitted, admit, report_counters};
+use crate::admission::{Admitted, Proof, admit, client_address, report_counters};
 use crate::app::{App, now};
 use crate::body::check_announced_size;
 use crate::cors::{Cors, preflight};
 use crate::error::{ApiError, ApiResult};
+use crate::events::{self, Event, Scene};
 use crate::incoming::Incoming;
 use crate::reply::{Body, Reply};
 use crate::router::{Found, Route, find};
@@ -28,6 +29,8 @@ struct Asked {
     path: String,
     pretty: bool,
     request_id: String,
+    /// The client's, if the platform tells it.
+    address: Option<String>,
     arrived_at: UnixMillis,
 }
 
@@ -48,6 +51,7 @@ pub async fn answer(request: Incoming, env: Env, context: Context) -> worker::Re
         path: request.path().to_owned(),
         pretty: request.has_parameter("pretty"),
         request_id: request_id(arrived_at),
+        address: client_address(&request).ok(),
         arrived_at,
     };
     let Timed { mut reply, admission_ms } = match App::new(env, Some(context)) {
@@ -59,7 +63,7 @@ pub async fn answer(request: Incoming, env: Env, context: Context) -> worker::Re
             cors.stamp(&mut timed.reply);
             timed
         }
-        Err(error) => Timed { reply: refuse(ApiError::Misconfigured(error), &asked), admission_ms: None },
+        Err(error) => Timed { reply: refuse(None, ApiError::Misconfigured(error), &asked), admission_ms: None },
     };
     stamp(&mut reply, &asked, admission_ms);
     reply.into_response(&asked.method, asked.pretty)
@@ -69,7 +73,7 @@ async fn route(app: App, request: Incoming, asked: &Asked, cors: &Cors) -> Timed
     let accept = request.header("Accept").ok().flatten().unwrap_or_default();
     let found = find(&asked.method, &asked.path, accept.contains("text/html"));
     let uncounted = |result: ApiResult| Timed {
-        reply: result.unwrap_or_else(|error| refuse(error, asked)),
+        reply: result.unwrap_or_else(|error| refuse(Some(&app), error, asked)),
         admission_ms: None,
     };
     match found {
@@ -87,6 +91,12 @@ async fn route(app: App, request: Incoming, asked: &Asked, cors: &Cors) -> Timed
             match admission {
                 Err(error) => uncounted(Err(error)),
                 Ok((caller, charged)) => {
+                    if caller.proof != Proof::Nothing {
+                        let user = caller.user().map(|user| user.to_string());
+                        let (detail, address) = (caller.proof.name(), asked.address.as_deref());
+                        let scene = Scene { path: route.path(), detail, address, user: user.as_deref() };
+                        events::record(&app, Event::AuthSuccess, scene);
+                    }
                     let admission_ms = Some(asked.arrived_at.until(now()));
                     let headers = charged.headers();
                     let result = match charged.refusal() {
@@ -94,10 +104,10 @@ async fn route(app: App, request: Incoming, asked: &Asked, cors: &Cors) -> Timed
                         None => {
                             let request_id = asked.request_id.clone();
                             let item = decoded(&item);
-                            handle(app, route, Admitted { request, caller, charged, item, request_id }).await
+                            handle(app.clone(), route, Admitted { request, caller, charged, item, request_id }).await
                         }
                     };
-                    let mut reply = result.unwrap_or_else(|error| refuse(error, asked));
+                    let mut reply = result.unwrap_or_else(|error| refuse(Some(&app), error, asked));
                     reply.headers.extend(headers);
                     Timed { reply, admission_ms }
                 }
@@ -124,7 +134,11 @@ async fn serve_asset(app: &App, request: &Incoming) -> ApiResult {
 }
 
 /// Turns a failure into its answer. What only the log may know is logged here, once.
-fn refuse(error: ApiError, asked: &Asked) -> Reply {
+fn refuse(app: Option<&App>, error: ApiError, asked: &Asked) -> Reply {
+    if let Some((app, event)) = app.zip(Event::of(&error)) {
+        let (path, address) = (loggable(&asked.path), asked.address.as_deref());
+        events::record(app, event, Scene { path: &path, detail: error.code(), address, user: None });
+    }
     if let Some(cause) = error.cause() {
         let status = error.status();
         let entry = serde_json::json!({

@@ -194,6 +194,11 @@ impl ApiError {
         self.face().status
     }
 
+    /// The stable name of the reason.
+    pub fn code(&self) -> &'static str {
+        self.face().code
+    }
+
     /// What only the log may know.
     pub fn cause(&self) -> Option<&str> {
         match self {

@@ -14,6 +14,7 @@ mod config;
 mod cors;
 mod door;
 mod error;
+mod events;
 mod incoming;
 mod queues;
 mod records;

@@ -74,6 +74,19 @@ pub enum Proof {
     Clerk,
 }
 
+impl Proof {
+    /// The proof as it is written.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Nothing => "anonymous",
+            Self::AdminKey => "admin-key",
+            Self::ApiKey => "api-key",
+            Self::Session(_) => "better-auth",
+            Self::Clerk => "clerk-jwt",
+        }
+    }
+}
+
 impl Caller {
     fn anonymous(network: Identity) -> Self {
         Self { identity: network, rights: Rights::ANONYMOUS, proof: Proof::Nothing }
