@@ -17,4 +17,5 @@ pub mod key;
 pub mod mail_token;
 pub mod password;
 pub mod random;
+pub mod signed;
 pub mod token;
