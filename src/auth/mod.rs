@@ -19,3 +19,4 @@ pub mod password;
 pub mod random;
 pub mod signed;
 pub mod token;
+pub mod trusted;
