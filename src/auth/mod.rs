@@ -15,6 +15,7 @@ pub mod email;
 pub mod error;
 pub mod key;
 pub mod mail_token;
+pub mod origin;
 pub mod password;
 pub mod random;
 pub mod signed;
