@@ -17,6 +17,7 @@ pub mod key;
 pub mod mail_token;
 pub mod origin;
 pub mod password;
+pub mod payload;
 pub mod random;
 pub mod signed;
 pub mod token;
