@@ -19,6 +19,7 @@ pub mod origin;
 pub mod password;
 pub mod payload;
 pub mod random;
+pub mod schema;
 pub mod signed;
 pub mod token;
 pub mod trusted;
