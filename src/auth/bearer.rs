@@ -1,8 +1,8 @@
 //! What an `Authorization` field carries. API keys, JWTs of another issuer and sessions share it; the form tells
 //! them apart.
 
-use super::cookies::verify;
 use super::key::AuthKey;
+use super::signed::verify;
 use super::token::SessionToken;
 use crate::api_key::is_api_key;
 
@@ -61,7 +61,7 @@ fn is_jwt(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cookies::sign;
+    use super::super::signed::sign;
     use super::*;
 
     fn key() -> AuthKey {
