@@ -7,6 +7,7 @@ use url::Url;
 
 use crate::admission::Policies;
 use crate::auth::key::AuthKey;
+use crate::auth::trusted::TrustedOrigins;
 use crate::svix::parse_secret;
 
 /// Default bound of a request body. Source: the published API, 1 MiB.
@@ -50,6 +51,12 @@ pub struct Config {
     pub auth_key: Option<AuthKey>,
     /// `BETTER_AUTH_URL`: the origin that clients reach the service at.
     pub base_url: Option<String>,
+    /// Origins whose pages may sign in and be sent back to: `CORS_ALLOWED_ORIGINS` and
+    /// `BETTER_AUTH_TRUSTED_ORIGINS`, which may have patterns.
+    pub trusted_origins: Vec<String>,
+    /// `AUTH_RATE_LIMIT`: whether sign-ins and the like are limited by network and path, as Better Auth does. In
+    /// production unless switched off, elsewhere if switched on.
+    pub limits_auth: bool,
     /// `TURNSTILE_SITE_KEY`: given to browsers.
     pub turnstile_site_key: Option<String>,
     /// `TURNSTILE_SECRET_KEY`: Turnstile is on while it is set.
@@ -195,6 +202,25 @@ impl Config {
             let expected = "an http or https URL".to_owned();
             return Err(ConfigError { variable: "TURNSTILE_VERIFY_URL", expected });
         }
+        let more_origins = read("BETTER_AUTH_TRUSTED_ORIGINS").unwrap_or_default();
+        let more_origins = more_origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
+        let trusted_origins: Vec<String> =
+            allowed_origins.iter().cloned().chain(more_origins.map(str::to_owned)).collect();
+        if let Err(error) =
+            TrustedOrigins::parse("http://localhost", trusted_origins.iter().map(String::as_str))
+        {
+            let expected = format!("a comma-separated list of origins and patterns; {error}");
+            return Err(ConfigError { variable: "BETTER_AUTH_TRUSTED_ORIGINS", expected });
+        }
+        let limits_auth = match read("AUTH_RATE_LIMIT").as_deref() {
+            None => environment == "production",
+            Some("true") => true,
+            Some("false") => false,
+            Some(_) => {
+                let expected = "true or false".to_owned();
+                return Err(ConfigError { variable: "AUTH_RATE_LIMIT", expected });
+            }
+        };
         let base_url = match read("BETTER_AUTH_URL").map(|text| Url::parse(&text)) {
             None => None,
             // A path in it does not matter.
@@ -225,6 +251,8 @@ impl Config {
                 .or_else(|| read("AUTH_SECRET"))
                 .and_then(|it| AuthKey::new(&it)),
             base_url,
+            trusted_origins,
+            limits_auth,
             turnstile_site_key: read("TURNSTILE_SITE_KEY"),
             turnstile: read("TURNSTILE_SECRET_KEY")
                 .map(|secret| Turnstile { secret: Secret(secret), verify_url }),

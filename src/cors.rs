@@ -60,13 +60,14 @@ impl Cors {
         if let Self::Allowed(origin) = self {
             reply.headers.push(("Access-Control-Allow-Origin", origin.clone()));
             reply.headers.push(("Access-Control-Allow-Credentials", "true".to_owned()));
+            reply.headers.retain(|(name, _)| *name != "Access-Control-Expose-Headers");
             reply.headers.push(("Access-Control-Expose-Headers", EXPOSED.to_owned()));
         }
     }
 }
 
 const EXPOSED: &str = "X-Request-Id, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, \
-                       RateLimit-Policy, Retry-After, X-Cache";
+                       RateLimit-Policy, Retry-After, X-Cache, set-auth-token";
 
 /// The answer to a preflight; [`Cors::stamp`] completes it.
 pub fn preflight() -> Reply {

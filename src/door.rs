@@ -15,6 +15,7 @@ use worker::{Context, Env, Fetcher, Method, console_error, js_sys, web_sys};
 
 use crate::admission::{Admitted, Proof, admit, client_address, report_counters};
 use crate::app::{App, now};
+use crate::auth;
 use crate::body::check_announced_size;
 use crate::cors::{Cors, preflight};
 use crate::error::{ApiError, ApiResult};
@@ -63,7 +64,9 @@ pub async fn answer(request: Incoming, env: Env, context: Context) -> worker::Re
             cors.stamp(&mut timed.reply);
             timed
         }
-        Err(error) => Timed { reply: refuse(None, ApiError::Misconfigured(error), &asked), admission_ms: None },
+        Err(error) => {
+            Timed { reply: refuse(None, ApiError::Misconfigured(error), &asked), admission_ms: None }
+        }
     };
     stamp(&mut reply, &asked, admission_ms);
     reply.into_response(&asked.method, asked.pretty)
@@ -78,8 +81,19 @@ async fn route(app: App, request: Incoming, asked: &Asked, cors: &Cors) -> Timed
     };
     match found {
         Found::Page => uncounted(serve_asset(&app, &request).await),
+        _ if asked.method == Method::Options => match cors {
+            Cors::Foreign => uncounted(Err(ApiError::OriginRejected)),
+            _ => uncounted(Ok(preflight())),
+        },
+        // It has rules of its own for pages from elsewhere.
+        Found::Auth(path) => {
+            let answer = async {
+                check_announced_size(&request, app.config.max_body_bytes)?;
+                auth::endpoints::answer(&app, &request, &path, &asked.request_id).await
+            };
+            uncounted(answer.await)
+        }
         _ if *cors == Cors::Foreign => uncounted(Err(ApiError::OriginRejected)),
-        _ if asked.method == Method::Options => uncounted(Ok(preflight())),
         Found::Nothing => uncounted(Err(ApiError::NotFound)),
         Found::OtherMethods(allow) => uncounted(Err(ApiError::MethodNotAllowed { allow })),
         Found::Route(route, item) => {
@@ -104,7 +118,12 @@ async fn route(app: App, request: Incoming, asked: &Asked, cors: &Cors) -> Timed
                         None => {
                             let request_id = asked.request_id.clone();
                             let item = decoded(&item);
-                            handle(app.clone(), route, Admitted { request, caller, charged, item, request_id }).await
+                            handle(
+                                app.clone(),
+                                route,
+                                Admitted { request, caller, charged, item, request_id },
+                            )
+                            .await
                         }
                     };
                     let mut reply = result.unwrap_or_else(|error| refuse(Some(&app), error, asked));
@@ -130,7 +149,12 @@ async fn handle(app: App, route: &Route, admitted: Admitted) -> ApiResult {
 async fn serve_asset(app: &App, request: &Incoming) -> ApiResult {
     let assets: Fetcher = app.assets()?;
     let response = assets.fetch_request(request.to_platform()).await?;
-    Ok(Reply { status: response.status_code(), headers: Vec::new(), body: Body::Asset(response) })
+    Ok(Reply {
+        status: response.status_code(),
+        headers: Vec::new(),
+        cookies: Vec::new(),
+        body: Body::Asset(response),
+    })
 }
 
 /// Turns a failure into its answer. What only the log may know is logged here, once.

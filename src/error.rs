@@ -359,7 +359,12 @@ impl ApiError {
         };
         // Strings, numbers and string keys always serialise; the fallback keeps the promise of a problem.
         let text = serde_json::to_string(&problem).unwrap_or_else(|_| "{\"success\":false}".to_owned());
-        Reply { status, headers, body: Body::Json { media_type: "application/problem+json", text } }
+        Reply {
+            status,
+            headers,
+            cookies: Vec::new(),
+            body: Body::Json { media_type: "application/problem+json", text },
+        }
     }
 }
 

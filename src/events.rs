@@ -107,7 +107,10 @@ pub fn record(app: &App, event: Event, scene: Scene<'_>) {
         .blobs([event.name(), scene.path, scene.detail, &address, &user])
         .write_to(&dataset);
     if let Err(error) = written {
-        console_error!("{}", json!({ "level": "error", "what": "security event", "cause": error.to_string() }));
+        console_error!(
+            "{}",
+            json!({ "level": "error", "what": "security event", "cause": error.to_string() })
+        );
     }
 }
 

@@ -15,6 +15,8 @@ pub struct Reply {
     pub status: u16,
     /// Headers of this answer; the common ones are added to it.
     pub headers: Vec<(&'static str, String)>,
+    /// Values of `Set-Cookie` fields, in order: the only field that comes several times.
+    pub cookies: Vec<String>,
     /// The body.
     pub body: Body,
 }
@@ -62,13 +64,14 @@ impl Reply {
         Ok(Self {
             status: 200,
             headers: Vec::new(),
+            cookies: Vec::new(),
             body: Body::Json { media_type: "application/json", text },
         })
     }
 
     /// `status` without a body.
     pub fn empty(status: u16) -> Self {
-        Self { status, headers: Vec::new(), body: Body::Empty }
+        Self { status, headers: Vec::new(), cookies: Vec::new(), body: Body::Empty }
     }
 
     /// The same with one more header.
@@ -117,7 +120,11 @@ impl Reply {
                 web_sys::Response::new_with_opt_buffer_source_and_init(Some(&bytes), &init)
             }
         };
-        Ok(response.map_err(|error: JsValue| error)?)
+        let response = response.map_err(|error: JsValue| error)?;
+        for cookie in &self.cookies {
+            response.headers().append("Set-Cookie", cookie)?;
+        }
+        Ok(response)
     }
 }
 

@@ -101,10 +101,15 @@ const FAULT_ROUTES: &[Route] = &[];
 const NEVER_A_PAGE: [&str; 9] =
     ["/compile", "/ast", "/docs", "/health", "/metrics", "/poc", "/queue", "/workflow", "/ws"];
 
+/// Where Better Auth's endpoints are.
+const AUTH: &str = "/auth";
+
 /// What a method and path lead to.
 pub enum Found {
     /// A handler, and what stands for the `{}` of its path, as it was sent.
     Route(&'static Route, String),
+    /// Better Auth's part of the house, which has a table of its own: the path below `/api/auth`.
+    Auth(String),
     /// A file of the frontend, or its shell.
     Page,
     /// The path exists for other methods: an `Allow` field.
@@ -132,6 +137,9 @@ pub fn find(method: &Method, path: &str, navigates: bool) -> Found {
     if here.is_empty() {
         let matches = |route: &&Route| item_of(route.path, bare).inspect(|found| item = found).is_some();
         here = mounted().filter(matches).collect();
+    }
+    if is_api && here.is_empty() && is_within(bare, AUTH) {
+        return Found::Auth(bare.strip_prefix(AUTH).unwrap_or_default().to_owned());
     }
     let asked = if *method == Method::Head { &Method::Get } else { method };
     if let Some(route) = here.iter().find(|route| route.method == *asked) {
@@ -172,6 +180,7 @@ mod tests {
     fn kind(method: Method, path: &str, navigates: bool) -> String {
         match find(&method, path, navigates) {
             Found::Route(route, item) => format!("route {} {item}", route.path).trim_end().to_owned(),
+            Found::Auth(path) => format!("auth {path}"),
             Found::Page => "page".to_owned(),
             Found::OtherMethods(allow) => format!("405 {allow}"),
             Found::Nothing => "404".to_owned(),
@@ -200,6 +209,14 @@ mod tests {
         {
             assert_eq!(kind(Method::Get, unknown, true), "404", "{unknown}");
         }
+    }
+
+    #[test]
+    fn better_auth_has_its_own_part() {
+        assert_eq!(kind(Method::Post, "/api/auth/sign-in/email", false), "auth /sign-in/email");
+        assert_eq!(kind(Method::Head, "/api/auth/ok/", true), "auth /ok/");
+        assert_eq!(kind(Method::Get, "/api/authors", false), "404");
+        assert_eq!(kind(Method::Get, "/auth/ok", false), "page");
     }
 
     #[test]

@@ -29,7 +29,7 @@ use crate::router::Route;
 use crate::store::{keys, users};
 
 use credentials::{Credential, read_credentials};
-pub use identify::client_address;
+pub use identify::{client_address, identify};
 use limit::Taken;
 pub use limit::{Charged, report_counters};
 use policies::Counted;
@@ -133,7 +133,7 @@ pub async fn admit(
     route: &Route,
     request_id: &str,
 ) -> Result<(Caller, Charged), ApiError> {
-    let network = identify::identify(request)?;
+    let network = identify(request)?;
     if route.policy == Policy::Exempt {
         return Ok((Caller::anonymous(network), Charged::nothing()));
     }

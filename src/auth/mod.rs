@@ -12,6 +12,7 @@ pub mod address;
 pub mod bearer;
 pub mod cookies;
 pub mod email;
+pub mod endpoints;
 pub mod error;
 pub mod key;
 pub mod mail_token;

@@ -1,5 +1,6 @@
 //! The databases: queries in, plain structs out. No other file has SQL of D1 or PostgreSQL.
 
+pub mod accounts;
 pub mod audit;
 pub mod d1;
 pub mod keys;

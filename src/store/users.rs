@@ -346,10 +346,12 @@ fn record(database: &D1Database, event: Event<'_>) -> Result<D1PreparedStatement
     ])
 }
 
-fn text(value: Option<&str>) -> JsValue {
+/// A text or NULL.
+pub fn text(value: Option<&str>) -> JsValue {
     value.map_or(JsValue::NULL, JsValue::from_str)
 }
 
-fn number(value: u64) -> JsValue {
+/// A number as JavaScript has it: exact below 2^53.
+pub fn number(value: u64) -> JsValue {
     JsValue::from_f64(value as f64)
 }

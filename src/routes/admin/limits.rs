@@ -210,7 +210,7 @@ pub async fn watch(app: App, admitted: Admitted) -> ApiResult {
         return Err(ApiError::Unusable { code: "upgrade_required", detail });
     }
     let response = app.registry()?.watch().await.map_err(of_registry)?;
-    Ok(Reply { status: 101, headers: Vec::new(), body: Body::Socket(response) })
+    Ok(Reply { status: 101, headers: Vec::new(), cookies: Vec::new(), body: Body::Socket(response) })
 }
 
 /// Finishes actions whose outcome got lost. The schedule calls it.
