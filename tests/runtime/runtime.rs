@@ -19,6 +19,8 @@ pub struct Options {
     pub vars: Vec<(&'static str, &'static str)>,
     /// Whether to serve the build with routes that break on purpose.
     pub with_faults: bool,
+    /// Whether to have a demo user, key and admin made.
+    pub with_demo: bool,
 }
 
 /// A running `cargo xtask dev`. It ends with the process that started it.
@@ -121,6 +123,9 @@ fn serve(options: &Options, folder: &Path) -> (Child, String) {
     command.arg("--vars").arg(&vars).arg("--ready-file").arg(&ready);
     if options.with_faults {
         command.arg("--with-faults");
+    }
+    if !options.with_demo {
+        command.arg("--without-demo");
     }
     command.stdout(log.try_clone().unwrap()).stderr(log);
     let mut child = command.spawn().unwrap();

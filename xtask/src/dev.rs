@@ -19,9 +19,10 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::demo;
 use crate::migrate::{migrate_local_d1, migrate_postgres};
 use crate::project::{npm_program, root};
-use crate::run::{step, stop, tie};
+use crate::run::{step, stop, tie, write_whole};
 use crate::tools::{install_npm_packages, node};
 use crate::worker;
 
@@ -49,6 +50,9 @@ pub struct Options {
     /// Serves the test build, whose fault routes break on purpose
     #[arg(long, hide = true)]
     with_faults: bool,
+    /// Makes no demo user, key and admin; for tests that count what there is
+    #[arg(long, hide = true)]
+    without_demo: bool,
     /// Stops when the process that started it is gone; for tests
     #[arg(long, hide = true)]
     stop_with_parent: bool,
@@ -86,10 +90,12 @@ pub fn serve(options: &Options) -> Result<()> {
     let mut postgres = Postgres::start(&options.state)?;
     migrate_postgres(&postgres.url)?;
     let mut runtime = Runtime::start(&bundle, options.port, &options.state, &vars, &postgres.url)?;
+    let demo = if options.without_demo { None } else { seed_demo(runtime.port, &options.state, &vars) };
     if let Some(file) = &options.ready_file {
-        write_whole(file, &serde_json::to_string_pretty(&ready(runtime.port, &vars, &postgres.url))?)?;
+        let ready = ready(runtime.port, &vars, &postgres.url, demo.as_ref());
+        write_whole(file, &serde_json::to_string_pretty(&ready)?)?;
     }
-    print_welcome(runtime.port);
+    print_welcome(runtime.port, demo.as_ref());
     wait(is_over, &mut runtime.process.0, &mut postgres.process.0)
 }
 
@@ -156,6 +162,10 @@ pub fn lock_state(state: &Path) -> Result<StateLock> {
 }
 
 fn empty(state: &Path) -> Result<()> {
+    let demo = state.join(demo::FILE);
+    if demo.exists() {
+        fs::remove_file(&demo).with_context(|| format!("could not remove {}", demo.display()))?;
+    }
     for kept in ["v3", "postgres"] {
         let folder = state.join(kept);
         if folder.exists() {
@@ -181,8 +191,17 @@ fn read_vars(more: Option<&Path>) -> Result<BTreeMap<String, String>> {
     Ok(vars)
 }
 
+/// The demo's credentials. A service that is set up so that it can't have any serves all the same.
+fn seed_demo(port: u16, state: &Path, vars: &BTreeMap<String, String>) -> Option<Value> {
+    demo::seed(port, state, vars).unwrap_or_else(|error| {
+        eprintln!("warning: no demo user: {error:#}");
+        None
+    })
+}
+
 /// What a program that started the server needs to use it.
-fn ready(port: u16, vars: &BTreeMap<String, String>, postgres_url: &str) -> Value {
+fn ready(port: u16, vars: &BTreeMap<String, String>, postgres_url: &str, demo: Option<&Value>) -> Value {
+    let made = |name: &str| demo.and_then(|demo| demo.get(name)).cloned();
     json!({
         "url": format!("http://localhost:{port}"),
         "pid": std::process::id(),
@@ -190,20 +209,22 @@ fn ready(port: u16, vars: &BTreeMap<String, String>, postgres_url: &str) -> Valu
         "better_auth_secret": vars.get("BETTER_AUTH_SECRET"),
         "clerk_webhook_secret": vars.get("CLERK_WEBHOOK_SECRET"),
         "postgres_url": postgres_url,
-        // Users and keys do not exist yet.
-        "demo": null,
-        "admin": null,
+        "demo": made("demo"),
+        "admin": made("admin"),
     })
 }
 
-/// A reader never sees half of the file.
-fn write_whole(file: &Path, text: &str) -> Result<()> {
-    let unfinished = file.with_extension("unfinished");
-    fs::write(&unfinished, text).with_context(|| format!("could not write {}", unfinished.display()))?;
-    fs::rename(&unfinished, file).with_context(|| format!("could not write {}", file.display()))
-}
-
-fn print_welcome(port: u16) {
+fn print_welcome(port: u16, demo: Option<&Value>) {
+    let of =
+        |who: &str, what: &str| demo.and_then(|demo| demo.get(who)?.get(what)?.as_str()).map(str::to_owned);
+    if let (Some(email), Some(password), Some(key)) =
+        (of("demo", "email"), of("demo", "password"), of("demo", "api_key"))
+    {
+        println!("\nDemo user {email}, password {password}, key {key}");
+    }
+    if let (Some(email), Some(password)) = (of("admin", "email"), of("admin", "password")) {
+        println!("Admin {email}, password {password}");
+    }
     println!(
         "\nServing on http://localhost:{port} (Ctrl-C stops). Try:\n\n\
          curl 'http://localhost:{port}/api/health?pretty'\n\

@@ -1,7 +1,9 @@
 //! The commands people and CI use. Each sets up what it needs, shows what it does, and does nothing twice.
 
 mod bench;
+mod demo;
 mod dev;
+mod http;
 mod migrate;
 mod project;
 mod run;

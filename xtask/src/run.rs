@@ -1,6 +1,8 @@
 //! Running other programs, and telling what is going on.
 
 use std::fmt::Display;
+use std::fs;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -100,4 +102,14 @@ pub fn tie(command: &mut Command) -> &mut Command {
 fn shown(command: &Command) -> String {
     let words = [command.get_program()].into_iter().chain(command.get_args());
     words.map(|word| word.to_string_lossy().into_owned()).collect::<Vec<_>>().join(" ")
+}
+
+/// Writes a file of which a reader never sees half.
+///
+/// # Errors
+/// If it can't be written.
+pub fn write_whole(file: &Path, text: &str) -> Result<()> {
+    let unfinished = file.with_extension("unfinished");
+    fs::write(&unfinished, text).with_context(|| format!("could not write {}", unfinished.display()))?;
+    fs::rename(&unfinished, file).with_context(|| format!("could not write {}", file.display()))
 }

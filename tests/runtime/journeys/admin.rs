@@ -222,7 +222,7 @@ async fn the_key_opens_and_guessing_is_limited() {
 async fn without_a_key_there_is_no_admin_api() {
     static KEYLESS: OnceLock<Runtime> = OnceLock::new();
     let vars = vec![("ADMIN_KEY", "")];
-    let runtime = KEYLESS.get_or_init(|| Runtime::start(Options { vars, with_faults: false }));
+    let runtime = KEYLESS.get_or_init(|| Runtime::start(Options { vars, ..Options::default() }));
     let answer = admin(&runtime.url, Method::GET, "/admin/limits", None).await;
     answer.assert_problem(503, "secret_missing");
     assert!(answer.json()["detail"].as_str().unwrap().contains("ADMIN_KEY"));

@@ -38,7 +38,7 @@ fn open() -> &'static str {
         ("CLERK_PUBLISHABLE_KEY", "pk_test_fake"),
         ("SENTRY_DSN", "https://fake@sentry.invalid/1"),
     ];
-    &OPEN.get_or_init(|| Runtime::start(Options { vars, with_faults: false })).url
+    &OPEN.get_or_init(|| Runtime::start(Options { vars, ..Options::default() })).url
 }
 
 /// A Worker with the routes that break on purpose.

@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{assert_served, faulty};
 
 fn with_policies(text: &'static str) -> Runtime {
-    Runtime::start(Options { vars: vec![("RATE_LIMIT_POLICIES", text)], with_faults: false })
+    Runtime::start(Options { vars: vec![("RATE_LIMIT_POLICIES", text)], ..Options::default() })
 }
 
 async fn try_compile(client: &Client) -> Answer {

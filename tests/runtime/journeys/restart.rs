@@ -51,7 +51,7 @@ struct Tally {
 #[tokio::test]
 async fn no_crash_grants_or_takes_more_than_it_may() {
     let policies = r#"{"requests":{"quota":{"anonymous":80},"seconds":600}}"#;
-    let options = Options { vars: vec![("RATE_LIMIT_POLICIES", policies)], with_faults: false };
+    let options = Options { vars: vec![("RATE_LIMIT_POLICIES", policies)], ..Options::default() };
     let mut runtime = Runtime::start(options);
     let addresses: Vec<String> = (0..100).map(|_| fresh_address()).collect();
     let mut tallies: Vec<Tally> = addresses.iter().map(|_| Tally::default()).collect();
@@ -103,7 +103,7 @@ fn note(tally: &mut Tally, answer: Option<Answer>) {
 #[tokio::test]
 async fn an_idle_identity_leaves_nothing_behind() {
     let vars = vec![("RATE_LIMIT_POLICIES", r#"{"requests":{"seconds":5}}"#)];
-    let mut runtime = Runtime::start(Options { vars, with_faults: false });
+    let mut runtime = Runtime::start(Options { vars, ..Options::default() });
     let client = Client::new(&runtime.url);
     assert_eq!(client.post("/api/compile", "{}").await.status, 400);
     assert_eq!(ledgers(&runtime.state()), 1);

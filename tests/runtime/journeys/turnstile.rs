@@ -36,7 +36,7 @@ async fn only_good_tokens_compile() {
         ("TURNSTILE_VERIFY_URL", url),
         ("RATE_LIMIT_POLICIES", r#"{"requests":{"quota":{"anonymous":50}}}"#),
     ];
-    let runtime = Runtime::start(Options { vars, with_faults: false });
+    let runtime = Runtime::start(Options { vars, ..Options::default() });
     let client = Client::new(&runtime.url);
     assert_eq!(client.get("/api/turnstile-config").await.json()["enabled"], true);
 
@@ -91,7 +91,7 @@ async fn test_secrets_are_answered_in_development() {
         ("3x0000000000000000000000000000000AA", 403),
     ] {
         let runtime =
-            Runtime::start(Options { vars: vec![("TURNSTILE_SECRET_KEY", secret)], with_faults: false });
+            Runtime::start(Options { vars: vec![("TURNSTILE_SECRET_KEY", secret)], ..Options::default() });
         assert_eq!(compile(&runtime, "XXXX.DUMMY.TOKEN.XXXX").await.status, status, "{secret}");
     }
     let vars = vec![
@@ -99,7 +99,7 @@ async fn test_secrets_are_answered_in_development() {
         ("TURNSTILE_SECRET_KEY", "1x0000000000000000000000000000000AA"),
         ("TURNSTILE_VERIFY_URL", "http://127.0.0.1:9/siteverify"),
     ];
-    let runtime = Runtime::start(Options { vars, with_faults: false });
+    let runtime = Runtime::start(Options { vars, ..Options::default() });
     assert_rejected(
         &compile(&runtime, "XXXX.DUMMY.TOKEN.XXXX").await,
         "Turnstile verification service unavailable",

@@ -227,7 +227,7 @@ async fn what_is_not_signed_is_not_believed() {
 
 #[tokio::test]
 async fn without_a_secret_nothing_is_received() {
-    let runtime = Runtime::start(Options { vars: vec![("CLERK_WEBHOOK_SECRET", "")], with_faults: false });
+    let runtime = Runtime::start(Options { vars: vec![("CLERK_WEBHOOK_SECRET", "")], ..Options::default() });
     deliver(&runtime.url, "m", "{}").await.assert_problem(503, "secret_missing");
 }
 

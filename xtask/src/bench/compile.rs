@@ -18,10 +18,10 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use super::load::Connection;
 use super::process::Process;
 use super::workerd::{Server, Worker};
 use super::{Ratio, median, print_ratios, write_result};
+use crate::http::Connection;
 use crate::project::root;
 use crate::run::{run as run_command, step};
 use crate::tools::{hex, install_npm_packages, node};

@@ -15,9 +15,10 @@ use anyhow::{Context, Result, ensure};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::load::{CONNECTIONS, Connection, Load, get, load};
+use super::load::{CONNECTIONS, Load, get, load};
 use super::workerd::{Server, Worker};
 use super::{Ratio, median, print_ratios, write_result};
+use crate::http::Connection;
 use crate::run::step;
 use crate::tools::install_npm_packages;
 use crate::worker::build_release;
