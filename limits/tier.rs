@@ -25,4 +25,26 @@ impl Tier {
             Self::Admin => "admin",
         }
     }
+
+    /// The tier with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|tier| tier.name() == name)
+    }
+
+    /// Every tier, in order of rank.
+    pub const ALL: [Self; 4] = [Self::Anonymous, Self::Free, Self::Pro, Self::Admin];
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back() {
+        for tier in Tier::ALL {
+            assert_eq!(Tier::from_name(tier.name()), Some(tier));
+        }
+        assert_eq!(Tier::from_name("emperor"), None);
+    }
 }

@@ -13,6 +13,7 @@ mod cors;
 mod door;
 mod error;
 mod incoming;
+mod jwt;
 mod queues;
 mod reply;
 mod router;
