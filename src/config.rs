@@ -267,7 +267,11 @@ impl Config {
         web_url("TURNSTILE_VERIFY_URL", &verify_url)?;
         let clerk_publishable_key =
             read("CLERK_PUBLISHABLE_KEY").filter(|_| !is_true("DISABLE_CLERK_FALLBACK"));
-        let clerk = Clerk::parse(read, clerk_publishable_key.as_deref())?;
+        let clerk = if is_true("DISABLE_CLERK_FALLBACK") {
+            None
+        } else {
+            Clerk::parse(read, clerk_publishable_key.as_deref())?
+        };
 
         Ok(Self {
             sources_on_loopback: environment != "production" && is_true("SOURCE_ALLOW_PRIVATE"),
@@ -285,7 +289,7 @@ impl Config {
             turnstile: read("TURNSTILE_SECRET_KEY")
                 .map(|secret| Turnstile { secret: Secret(secret), verify_url }),
             clerk_publishable_key,
-            clerk: clerk.filter(|_| !is_true("DISABLE_CLERK_FALLBACK")),
+            clerk,
             access: Access::parse(read)?,
             sentry_dsn: read("SENTRY_DSN"),
             sentry_release: read("SENTRY_RELEASE"),
@@ -302,10 +306,12 @@ fn whole_number(text: &str, least: u64, most: u64) -> Option<u64> {
     text.parse().ok().filter(|number| (least..=most).contains(number))
 }
 
-/// A URL that the service itself calls.
+/// A URL that is called or compared, and may be logged.
 fn web_url(variable: &'static str, text: &str) -> Result<Url, ConfigError> {
-    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
-    url.ok_or_else(|| ConfigError { variable, expected: "an http or https URL".to_owned() })
+    let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && is_plain(url));
+    let expected = "an http or https URL without credentials".to_owned();
+    url.ok_or(ConfigError { variable, expected })
 }
 
 #[cfg(test)]
@@ -400,7 +406,10 @@ mod tests {
         assert_eq!(issuers(&[key, more]), all);
         assert!(parse(&[key, more]).unwrap().clerk.is_none());
         assert!(parse(&[url, ("DISABLE_CLERK_FALLBACK", "true")]).unwrap().clerk.is_none());
-        assert_eq!(parse(&[("CLERK_JWKS_URL", "jwks.json")]).unwrap_err().variable, "CLERK_JWKS_URL");
+        for unusable in ["jwks.json", "ftp://clerk.example.com", "https://me:hidden@clerk.example.com"] {
+            let error = parse(&[("CLERK_JWKS_URL", unusable)]).unwrap_err();
+            assert_eq!(error.variable, "CLERK_JWKS_URL");
+        }
         assert_eq!(parse(&[url, ("CLERK_ISSUERS", "clerk")]).unwrap_err().variable, "CLERK_ISSUERS");
     }
 

@@ -61,12 +61,18 @@ pub(super) async fn find_key(app: &App, url: &str, kid: Option<&str>) -> Result<
         match with_set(url, |set| set.decide(kid, now())) {
             Step::Use(key) => return Ok(key),
             Step::UseAndRefresh(key) => {
-                app.afterwards(refresh(url.to_owned()));
+                let url = url.to_owned();
+                app.afterwards(async move {
+                    if let Err(cause) = refresh(&url).await {
+                        let entry = json!({ "level": "error", "what": "jwks", "url": url, "cause": cause });
+                        console_error!("{entry}");
+                    }
+                });
                 return Ok(key);
             }
             Step::Refuse(error) => return Err(error),
-            // What came of it is in the set.
-            Step::Fetch => refresh(url.to_owned()).await,
+            // A failure is in the set, too, and leaves with the next step's refusal.
+            Step::Fetch => refresh(url).await.unwrap_or_default(),
             // A promise of another request can't be awaited on Workers, only looked after.
             Step::Wait if began_at.until(now()) < ABANDONED_MS => {
                 Delay::from(Duration::from_millis(LOOK_EVERY_MS)).await;
@@ -80,12 +86,11 @@ fn with_set<T>(url: &str, work: impl FnOnce(&mut KeySet) -> T) -> T {
     SETS.with_borrow_mut(|sets| work(sets.entry(url.to_owned()).or_default()))
 }
 
-async fn refresh(url: String) {
-    let fetched = fetch(&url).await;
-    if let Err(cause) = &fetched {
-        console_error!("{}", json!({ "level": "error", "what": "jwks", "url": url, "cause": cause }));
-    }
-    with_set(&url, |set| set.settle(fetched, now()));
+async fn refresh(url: &str) -> Result<(), String> {
+    let fetched = fetch(url).await;
+    let outcome = fetched.as_ref().map(|_| ()).map_err(String::clone);
+    with_set(url, |set| set.settle(fetched, now()));
+    outcome
 }
 
 async fn fetch(url: &str) -> Result<Keys, String> {

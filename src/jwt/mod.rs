@@ -117,6 +117,7 @@ fn read_claims<T: DeserializeOwned>(token: &str, key: &DecodingKey) -> Result<T,
     let claims = decode::<serde_json::Map<_, _>>(token, key, &signature_alone)
         .map_err(|error| flaw_of(error.kind()))?
         .claims;
+    // What serde says of a claim would repeat its value.
     T::deserialize(serde_json::Value::Object(claims)).or(Err(Flaw::Claims))
 }
 
