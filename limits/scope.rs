@@ -52,6 +52,17 @@ pub enum Role {
     Admin,
 }
 
+impl Role {
+    /// The role as it is written everywhere.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::User => "user",
+            Self::Admin => "admin",
+        }
+    }
+}
+
 /// What a caller is, as far as rights go.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Rights {

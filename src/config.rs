@@ -8,6 +8,7 @@ use url::Url;
 use crate::admission::Policies;
 use crate::auth::key::AuthKey;
 use crate::auth::trusted::TrustedOrigins;
+use crate::jwt::clerk::frontend_host;
 use crate::svix::parse_secret;
 
 /// Default bound of a request body. Source: the published API, 1 MiB.
@@ -16,6 +17,9 @@ const DEFAULT_BODY_MB: u64 = 1;
 const MAX_BODY_MB: u64 = 100;
 /// Default time for one source, all redirects included, in milliseconds.
 const DEFAULT_SOURCE_TIMEOUT_MS: u64 = 30_000;
+
+/// Longest part of a host name, in bytes. RFC 1035 section 2.3.4.
+const MAX_LABEL_BYTES: usize = 63;
 
 /// Where Cloudflare verifies tokens of Turnstile.
 const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
@@ -63,6 +67,10 @@ pub struct Config {
     pub turnstile: Option<Turnstile>,
     /// `CLERK_PUBLISHABLE_KEY`: given to browsers; none while `DISABLE_CLERK_FALLBACK` is `true`.
     pub clerk_publishable_key: Option<String>,
+    /// `CLERK_JWKS_URL`: tokens of Clerk's are accepted while it is set and `DISABLE_CLERK_FALLBACK` is not `true`.
+    pub clerk: Option<Clerk>,
+    /// `CF_ACCESS_TEAM_DOMAIN` and `CF_ACCESS_AUD`: Cloudflare Access is asked for while both are set.
+    pub access: Option<Access>,
     /// `SENTRY_DSN`: given to browsers, which report to it directly.
     pub sentry_dsn: Option<String>,
     /// `SENTRY_RELEASE`: given to browsers.
@@ -76,6 +84,75 @@ pub struct Turnstile {
     pub secret: Secret,
     /// `TURNSTILE_VERIFY_URL`: Cloudflare's own by default.
     pub verify_url: String,
+}
+
+/// How tokens of Clerk's are verified.
+#[derive(Debug)]
+pub struct Clerk {
+    /// `CLERK_JWKS_URL`: where its keys are.
+    pub jwks_url: String,
+    /// Who may have issued a token: the origin of the keys, the instance that `CLERK_PUBLISHABLE_KEY` names, and
+    /// those in `CLERK_ISSUERS`. Compared to the letter.
+    pub issuers: Vec<String>,
+}
+
+impl Clerk {
+    fn parse(
+        read: impl Fn(&'static str) -> Option<String>,
+        publishable_key: Option<&str>,
+    ) -> Result<Option<Self>, ConfigError> {
+        let Some(jwks_url) = read("CLERK_JWKS_URL") else { return Ok(None) };
+        let url = web_url("CLERK_JWKS_URL", &jwks_url)?;
+        let mut issuers = vec![url.origin().ascii_serialization()];
+        issuers.extend(publishable_key.and_then(frontend_host).map(|host| format!("https://{host}")));
+        let list = read("CLERK_ISSUERS").unwrap_or_default();
+        for issuer in list.split(',').map(str::trim).filter(|item| !item.is_empty()) {
+            web_url("CLERK_ISSUERS", issuer)?;
+            // Tokens have none at the end.
+            issuers.push(issuer.trim_end_matches('/').to_owned());
+        }
+        Ok(Some(Self { jwks_url, issuers }))
+    }
+}
+
+/// How tokens of Cloudflare Access are verified.
+#[derive(Debug)]
+pub struct Access {
+    /// Who must have issued a token: the team.
+    pub issuer: String,
+    /// `CF_ACCESS_CERTS_URL`: where its keys are; at the issuer by default.
+    pub certs_url: String,
+    /// `CF_ACCESS_AUD`: the application that a token must be for.
+    pub audience: Secret,
+    /// `CF_ACCESS_CLIENT_ID`: the only service that may pass, if it is set.
+    pub client_id: Option<Secret>,
+}
+
+impl Access {
+    fn parse(read: impl Fn(&'static str) -> Option<String>) -> Result<Option<Self>, ConfigError> {
+        let missing = |variable, other| {
+            let expected = format!("set, because {other} is");
+            Err(ConfigError { variable, expected })
+        };
+        let (team, audience) = match (read("CF_ACCESS_TEAM_DOMAIN"), read("CF_ACCESS_AUD")) {
+            (Some(team), Some(audience)) => (team.to_ascii_lowercase(), Secret(audience)),
+            (None, None) => return Ok(None),
+            (None, Some(_)) => return missing("CF_ACCESS_TEAM_DOMAIN", "CF_ACCESS_AUD"),
+            (Some(_), None) => return missing("CF_ACCESS_AUD", "CF_ACCESS_TEAM_DOMAIN"),
+        };
+        let team = team.strip_suffix(".cloudflareaccess.com").unwrap_or(&team);
+        let is_label = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-';
+        if team.is_empty() || team.len() > MAX_LABEL_BYTES || !team.bytes().all(is_label) {
+            let expected = "a team, as in team.cloudflareaccess.com".to_owned();
+            return Err(ConfigError { variable: "CF_ACCESS_TEAM_DOMAIN", expected });
+        }
+        let issuer = format!("https://{team}.cloudflareaccess.com");
+        let certs_url = match read("CF_ACCESS_CERTS_URL") {
+            None => format!("{issuer}/cdn-cgi/access/certs"),
+            Some(url) => web_url("CF_ACCESS_CERTS_URL", &url).map(|_| url)?,
+        };
+        Ok(Some(Self { issuer, certs_url, audience, client_id: read("CF_ACCESS_CLIENT_ID").map(Secret) }))
+    }
 }
 
 /// A text that nothing prints.
@@ -198,10 +275,7 @@ impl Config {
         });
         let clerk_webhook_key = clerk_webhook_key.transpose()?;
         let verify_url = read("TURNSTILE_VERIFY_URL").unwrap_or_else(|| SITEVERIFY.to_owned());
-        if !Url::parse(&verify_url).is_ok_and(|url| matches!(url.scheme(), "http" | "https")) {
-            let expected = "an http or https URL".to_owned();
-            return Err(ConfigError { variable: "TURNSTILE_VERIFY_URL", expected });
-        }
+        web_url("TURNSTILE_VERIFY_URL", &verify_url)?;
         let more_origins = read("BETTER_AUTH_TRUSTED_ORIGINS").unwrap_or_default();
         let more_origins = more_origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
         let trusted_origins: Vec<String> =
@@ -221,19 +295,16 @@ impl Config {
                 return Err(ConfigError { variable: "AUTH_RATE_LIMIT", expected });
             }
         };
-        let base_url = match read("BETTER_AUTH_URL").map(|text| Url::parse(&text)) {
-            None => None,
-            // A path in it does not matter.
-            Some(Ok(url)) if matches!(url.scheme(), "http" | "https") => {
-                Some(url.origin().ascii_serialization())
-            }
-            Some(_) => {
-                let expected = "an http or https URL".to_owned();
-                return Err(ConfigError { variable: "BETTER_AUTH_URL", expected });
-            }
-        };
+        // A path in it does not matter.
+        let base_url = read("BETTER_AUTH_URL").map(|text| web_url("BETTER_AUTH_URL", &text)).transpose()?;
+        let base_url = base_url.map(|url| url.origin().ascii_serialization());
         let clerk_publishable_key =
             read("CLERK_PUBLISHABLE_KEY").filter(|_| !is_true("DISABLE_CLERK_FALLBACK"));
+        let clerk = if is_true("DISABLE_CLERK_FALLBACK") {
+            None
+        } else {
+            Clerk::parse(read, clerk_publishable_key.as_deref())?
+        };
 
         Ok(Self {
             sources_on_loopback: environment != "production" && is_true("SOURCE_ALLOW_PRIVATE"),
@@ -257,6 +328,8 @@ impl Config {
             turnstile: read("TURNSTILE_SECRET_KEY")
                 .map(|secret| Turnstile { secret: Secret(secret), verify_url }),
             clerk_publishable_key,
+            clerk,
+            access: Access::parse(read)?,
             sentry_dsn: read("SENTRY_DSN"),
             sentry_release: read("SENTRY_RELEASE"),
         })
@@ -280,6 +353,14 @@ impl Config {
 
 fn whole_number(text: &str, least: u64, most: u64) -> Option<u64> {
     text.parse().ok().filter(|number| (least..=most).contains(number))
+}
+
+/// A URL that is called or compared, and may be logged.
+fn web_url(variable: &'static str, text: &str) -> Result<Url, ConfigError> {
+    let is_plain = |url: &Url| url.username().is_empty() && url.password().is_none();
+    let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && is_plain(url));
+    let expected = "an http or https URL without credentials".to_owned();
+    url.ok_or(ConfigError { variable, expected })
 }
 
 #[cfg(test)]
@@ -368,5 +449,53 @@ mod tests {
         let key = ("CLERK_PUBLISHABLE_KEY", "pk_test_1");
         assert_eq!(parse(&[key]).unwrap().clerk_publishable_key.as_deref(), Some("pk_test_1"));
         assert_eq!(parse(&[key, ("DISABLE_CLERK_FALLBACK", "true")]).unwrap().clerk_publishable_key, None);
+    }
+
+    #[test]
+    fn issuers_are_those_that_the_settings_name() {
+        let url = ("CLERK_JWKS_URL", "https://Clerk.example.com/.well-known/jwks.json");
+        let issuers = |more: &[_]| parse(&[&[url], more].concat()).unwrap().clerk.unwrap().issuers;
+        assert_eq!(issuers(&[]), ["https://clerk.example.com"]);
+        let key = ("CLERK_PUBLISHABLE_KEY", "pk_test_dGlkeS1vdHRlci03LmNsZXJrLmFjY291bnRzLmRldiQ=");
+        let more = ("CLERK_ISSUERS", "https://app.example.com/__clerk/, ,http://127.0.0.1:1");
+        let all = [
+            "https://clerk.example.com",
+            "https://tidy-otter-7.clerk.accounts.dev",
+            "https://app.example.com/__clerk",
+            "http://127.0.0.1:1",
+        ];
+        assert_eq!(issuers(&[key, more]), all);
+        assert!(parse(&[key, more]).unwrap().clerk.is_none());
+        assert!(parse(&[url, ("DISABLE_CLERK_FALLBACK", "true")]).unwrap().clerk.is_none());
+        for unusable in ["jwks.json", "ftp://clerk.example.com", "https://me:hidden@clerk.example.com"] {
+            let error = parse(&[("CLERK_JWKS_URL", unusable)]).unwrap_err();
+            assert_eq!(error.variable, "CLERK_JWKS_URL");
+        }
+        assert_eq!(parse(&[url, ("CLERK_ISSUERS", "clerk")]).unwrap_err().variable, "CLERK_ISSUERS");
+    }
+
+    #[test]
+    fn access_needs_a_team_and_an_application() {
+        let (team, audience) = (("CF_ACCESS_TEAM_DOMAIN", "Bloqr"), ("CF_ACCESS_AUD", "hidden"));
+        for name in ["Bloqr", "bloqr.cloudflareaccess.com"] {
+            let config = parse(&[("CF_ACCESS_TEAM_DOMAIN", name), audience]).unwrap();
+            assert!(!format!("{config:?}").contains("hidden"));
+            let access = config.access.unwrap();
+            assert_eq!(access.issuer, "https://bloqr.cloudflareaccess.com");
+            assert_eq!(access.certs_url, "https://bloqr.cloudflareaccess.com/cdn-cgi/access/certs");
+        }
+        let certs = ("CF_ACCESS_CERTS_URL", "http://127.0.0.1:1/certs");
+        let access = parse(&[team, audience, certs]).unwrap().access.unwrap();
+        assert_eq!(access.issuer, "https://bloqr.cloudflareaccess.com");
+        assert_eq!(access.certs_url, "http://127.0.0.1:1/certs");
+
+        assert!(parse(&[certs]).unwrap().access.is_none());
+        let unusable = |variables: &[_]| parse(variables).unwrap_err().variable;
+        assert_eq!(unusable(&[team]), "CF_ACCESS_AUD");
+        assert_eq!(unusable(&[audience]), "CF_ACCESS_TEAM_DOMAIN");
+        assert_eq!(unusable(&[team, audience, ("CF_ACCESS_CERTS_URL", "certs")]), "CF_ACCESS_CERTS_URL");
+        for name in ["https://bloqr.cloudflareaccess.com", ".cloudflareaccess.com", "evil.example", "a/b"] {
+            assert_eq!(unusable(&[("CF_ACCESS_TEAM_DOMAIN", name), audience]), "CF_ACCESS_TEAM_DOMAIN");
+        }
     }
 }

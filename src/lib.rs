@@ -16,6 +16,7 @@ mod door;
 mod error;
 mod events;
 mod incoming;
+mod jwt;
 mod queues;
 mod records;
 mod reply;

@@ -9,6 +9,11 @@ use crate::auth::cookies::{Cookies, Name};
 use crate::auth::token::SessionToken;
 use crate::error::ApiError;
 use crate::incoming::Incoming;
+use crate::jwt::clerk::clerk_cookie_names;
+use crate::jwt::read_cookie;
+
+/// What the names of all cookies with tokens of Clerk's begin with.
+const CLERK_COOKIE: &str = "__session";
 
 /// Something that may prove who sends a request.
 #[derive(Clone, PartialEq, Eq)]
@@ -58,8 +63,16 @@ pub fn read_credentials(app: &App, request: &Incoming) -> Result<Vec<Credential>
     if let Some(token) = session {
         found.push(Credential::Session { user: UserId(token.user.into_bytes()), key: token.key_text() });
     }
+    if app.config.clerk.is_none() {
+        return Ok(found);
+    }
     if let Bearer::Jwt(token) = bearer {
         found.push(Credential::Clerk { token, is_bearer: true });
+    } else if let Some(cookies) = cookies.filter(|cookies| cookies.contains(CLERK_COOKIE)) {
+        let names = clerk_cookie_names(&app.config);
+        let token =
+            names.iter().find_map(|name| read_cookie(&cookies, name).filter(|token| !token.is_empty()));
+        found.extend(token.map(|token| Credential::Clerk { token: token.to_owned(), is_bearer: false }));
     }
     Ok(found)
 }

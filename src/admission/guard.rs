@@ -6,6 +6,8 @@ use subtle::ConstantTimeEq;
 use crate::app::App;
 use crate::error::ApiError;
 use crate::incoming::Incoming;
+use crate::jwt::JwtError;
+use crate::jwt::access::{AccessIdentity, access_token, verify_access};
 
 /// The header field with the key.
 const ADMIN_KEY: &str = "X-Admin-Key";
@@ -28,6 +30,31 @@ pub fn check_admin_key(app: &App, request: &Incoming) -> Result<(), ApiError> {
     // Hashes have one length, so the time tells nothing of the key's either.
     let (key, offered) = (Sha256::digest(key.reveal()), Sha256::digest(&offered));
     if bool::from(key.as_slice().ct_eq(offered.as_slice())) { Ok(()) } else { Err(ApiError::Unauthorized) }
+}
+
+/// Lets in what came through Cloudflare Access, where that is set up, and tells who it was.
+///
+/// # Errors
+/// [`ApiError::AccessRejected`]; 503 if the keys of Access can't be had.
+pub async fn check_access(app: &App, request: &Incoming) -> Result<Option<AccessIdentity>, ApiError> {
+    if app.config.access.is_none() {
+        return Ok(None);
+    }
+    let Some(token) = access_token(request)? else {
+        let detail = "Missing CF-Access-JWT-Assertion header — request must pass through Cloudflare Access";
+        return Err(ApiError::AccessRejected { detail: detail.to_owned() });
+    };
+    match verify_access(app, &token).await {
+        Ok(identity) => Ok(Some(identity)),
+        Err(JwtError::Invalid(flaw)) => {
+            let text = flaw.to_string();
+            let text = text.strip_prefix("JWT verification failed: ").unwrap_or(&text);
+            Err(ApiError::AccessRejected { detail: format!("CF Access JWT verification failed: {text}") })
+        }
+        Err(error @ JwtError::Unavailable(_)) => {
+            Err(ApiError::unavailable("The verification of tokens", error))
+        }
+    }
 }
 
 /// What whoever brings nothing is told.

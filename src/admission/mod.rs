@@ -16,15 +16,19 @@ mod owners;
 mod policies;
 mod refusals;
 
-use durable::identity::wire::{AccountCommand, Claim, KeyUse, Member, Rejection};
+use durable::identity::wire::{AccountCommand, Claim, ClerkClaim, KeyUse, Member, Rejection};
 use limits::{Demand, Forbidden, Identity, Rights, Role, Scope, Tier, UserId, authorize};
 use serde_json::json;
+use uuid::Uuid;
 use worker::console_error;
 
 use crate::api_key;
 use crate::app::{App, now};
 use crate::error::ApiError;
 use crate::incoming::Incoming;
+use crate::jwt::JwtError;
+use crate::jwt::access::AccessIdentity;
+use crate::jwt::clerk::verify_clerk;
 use crate::router::Route;
 use crate::store::{keys, users};
 
@@ -64,8 +68,8 @@ pub struct Caller {
 pub enum Proof {
     /// Not at all.
     Nothing,
-    /// By the admin key, which is nobody's in particular.
-    AdminKey,
+    /// By the admin key, which is nobody's in particular; whom Access knows, that one has used it.
+    AdminKey(Option<AccessIdentity>),
     /// By an API key.
     ApiKey,
     /// By a session, with this key.
@@ -79,7 +83,7 @@ impl Proof {
     pub const fn name(&self) -> &'static str {
         match self {
             Self::Nothing => "anonymous",
-            Self::AdminKey => "admin-key",
+            Self::AdminKey(_) => "admin-key",
             Self::ApiKey => "api-key",
             Self::Session(_) => "better-auth",
             Self::Clerk => "clerk-jwt",
@@ -103,7 +107,8 @@ impl Caller {
     /// What the caller's deeds are signed with in the audit.
     pub fn author(&self) -> String {
         match (&self.proof, &self.identity) {
-            (Proof::AdminKey, _) => "admin-key".to_owned(),
+            (Proof::AdminKey(None), _) => "admin-key".to_owned(),
+            (Proof::AdminKey(Some(who)), _) => format!("admin-key of {}", who.name()),
             (_, identity) => identity.object_name(),
         }
     }
@@ -144,7 +149,8 @@ pub async fn admit(
         let rights = Rights { tier: Tier::Admin, role: Role::Admin, scopes: None };
         return match guard::check_admin_key(app, request) {
             Ok(()) => {
-                let caller = Caller { identity: asking.network, rights, proof: Proof::AdminKey };
+                let who = guard::check_access(app, request).await?;
+                let caller = Caller { identity: asking.network, rights, proof: Proof::AdminKey(who) };
                 Ok((caller, Charged::nothing()))
             }
             Err(error) => Err(asking.count_failure(error).await),
@@ -160,6 +166,9 @@ pub async fn admit(
             (forbidden, _) => ApiError::Forbidden(forbidden),
         };
         return Err(charged.refusal().unwrap_or(error));
+    }
+    if route.demand == Demand::Admin && charged.refusal().is_none() {
+        guard::check_access(app, request).await?;
     }
     Ok((caller, charged))
 }
@@ -191,7 +200,7 @@ impl Asking<'_> {
             let admitted = match credential {
                 Credential::Key(text) => self.with_key(&text).await,
                 Credential::Session { user, key } => self.with_session(user, key).await,
-                Credential::Clerk { .. } => Ok(None),
+                Credential::Clerk { token, is_bearer } => self.with_clerk(&token, is_bearer).await,
             };
             match admitted {
                 Ok(Some(admitted)) => return Ok(admitted),
@@ -255,6 +264,50 @@ impl Asking<'_> {
             Err(Rejection::Suspended { reason }) => Err(ApiError::Suspended { reason }),
             Err(_) => Ok(None),
         }
+    }
+
+    /// A bearer token of Clerk's is good or an error; a cookie that is not good is like none.
+    async fn with_clerk(&self, token: &str, is_bearer: bool) -> Result<Option<(Caller, Charged)>, ApiError> {
+        let rejected = |detail: String| {
+            let error = ApiError::CredentialRejected { code: "token_invalid", detail };
+            if is_bearer { Err(error) } else { Ok(None) }
+        };
+        let origin = self.request.header("Origin")?;
+        let claims = match verify_clerk(self.app, token, origin.as_deref()).await {
+            Ok(claims) => claims,
+            Err(JwtError::Invalid(flaw)) => return rejected(flaw.to_string()),
+            Err(error @ JwtError::Unavailable(_)) => {
+                return Err(ApiError::unavailable("The verification of tokens", error));
+            }
+        };
+        let Some(user) = self.find_clerk_user(&claims.sub).await? else {
+            return rejected("The user of this token was deleted".to_owned());
+        };
+        let claim = Claim::Clerk(ClerkClaim {
+            issued_at: claims.issued_at_s.saturating_mul(1000),
+            tier: claims.tier.map(|tier| tier.name().to_owned()),
+            role: claims.role.map(|role| role.name().to_owned()),
+        });
+        match self.take_introduced(user, claim, self.request_id).await? {
+            Ok(admitted) => Ok(Some(admitted)),
+            Err(Rejection::Suspended { reason }) => Err(ApiError::Suspended { reason }),
+            Err(_) => rejected("The user of this token was deleted".to_owned()),
+        }
+    }
+
+    /// Who a user of Clerk's is here. None if Clerk deleted them.
+    async fn find_clerk_user(&self, sub: &str) -> Result<Option<UserId>, ApiError> {
+        let name = format!("clerk {sub}");
+        if let Some(user) = owners::find(&name) {
+            return Ok(Some(user));
+        }
+        let id_if_new = UserId(Uuid::new_v4().into_bytes());
+        let found = users::load_or_create_clerk_user(&self.app.d1()?, sub, id_if_new, self.app.now.0).await;
+        let found = found.map_err(|error| ApiError::unavailable("The record of users", error))?;
+        if let Some(user) = found {
+            owners::keep(name, user);
+        }
+        Ok(found)
     }
 
     /// Asks the user's object; introduces the user first if it has not heard of them.
