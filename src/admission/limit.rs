@@ -18,7 +18,6 @@ use crate::app::{App, now};
 use crate::config::RateLimitFields;
 use crate::error::ApiError;
 use crate::incoming::Incoming;
-use crate::router::Route;
 
 /// How long an object may take to answer, in milliseconds.
 const DEADLINE_MS: u64 = 1_000;
@@ -103,6 +102,15 @@ pub fn report_counters(app: &App) {
     });
 }
 
+/// What decides on the cost of a request.
+#[derive(Debug, Clone, Copy)]
+pub struct Price {
+    /// What it is counted under.
+    pub policy: super::Policy,
+    /// The route's path.
+    pub path: &'static str,
+}
+
 /// What became of asking an identity's object.
 pub enum Taken {
     /// It was decided, or nobody is counted.
@@ -116,7 +124,7 @@ pub enum Taken {
     Rejected(Rejection),
 }
 
-/// Asks the identity's object under all policies that count the route, and whether the claim is good.
+/// Asks the identity's object under all policies that count the request, and whether the claim is good.
 ///
 /// # Errors
 /// If there is no decision and a policy refuses then: 503, and no second budget.
@@ -125,7 +133,7 @@ pub async fn take(
     request: &Incoming,
     identity: &Identity,
     claim: Option<Claim>,
-    route: &Route,
+    price: Price,
     nonce: &str,
 ) -> Result<Taken, ApiError> {
     let tiers: &[Tier] = match identity {
@@ -133,14 +141,14 @@ pub async fn take(
         Identity::User(_) => &Tier::ACCOUNTS,
     };
     let by_tier: Vec<(Tier, Charges<'_>)> =
-        tiers.iter().map(|&tier| (tier, charges_of(app, tier, route))).collect();
+        tiers.iter().map(|&tier| (tier, charges_of(app, tier, price))).collect();
     let costs: Vec<Vec<u32>> =
         by_tier.iter().map(|(_, charges)| charges.iter().map(|(_, cost)| *cost).collect()).collect();
     let claimed = match &claim {
         Some(Claim::Key(hash)) => hash.as_str(),
         _ => "",
     };
-    let key = format!("{} {claimed} {:?} {costs:?}", identity.object_name(), route.policy);
+    let key = format!("{} {claimed} {:?} {costs:?}", identity.object_name(), price.policy);
     let taken = |reply: Reply, decider: Decider| {
         let (outcome, member) = match reply {
             Reply::Rejected(rejection) => return Taken::Rejected(rejection),
@@ -195,12 +203,12 @@ pub async fn take(
     }
 }
 
-/// What a request for this route costs a caller of this tier.
-fn charges_of<'a>(app: &'a App, tier: Tier, route: &Route) -> Charges<'a> {
+/// What a request costs a caller of this tier.
+fn charges_of<'a>(app: &'a App, tier: Tier, price: Price) -> Charges<'a> {
     let policies = &app.config.policies;
-    match route.policy {
-        super::Policy::Requests => policies.charges(Counted::Requests, tier, route.path()),
-        super::Policy::Reads => policies.charges(Counted::Reads, tier, route.path()),
+    match price.policy {
+        super::Policy::Requests => policies.charges(Counted::Requests, tier, price.path),
+        super::Policy::Reads => policies.charges(Counted::Reads, tier, price.path),
         super::Policy::Exempt => Vec::new(),
         super::Policy::Free => policies.of_tier(tier).map(|policy| (policy, 0)).collect(),
     }

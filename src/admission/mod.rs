@@ -34,8 +34,8 @@ use crate::store::{keys, users};
 
 use credentials::{Credential, read_credentials};
 pub use identify::{client_address, identify};
-use limit::Taken;
 pub use limit::{Charged, report_counters};
+use limit::{Price, Taken};
 use policies::Counted;
 pub use policies::Policies;
 
@@ -183,10 +183,15 @@ struct Asking<'a> {
 }
 
 impl Asking<'_> {
+    fn price(&self) -> Price {
+        Price { policy: self.route.policy, path: self.route.path() }
+    }
+
     /// Counted for the network it came from.
     async fn as_network(self) -> Result<(Caller, Charged), ApiError> {
-        let Self { app, request, route, request_id, network } = self;
-        match limit::take(app, request, &network, None, route, request_id).await? {
+        let price = self.price();
+        let Self { app, request, request_id, network, .. } = self;
+        match limit::take(app, request, &network, None, price, request_id).await? {
             Taken::Charged { charged, .. } => Ok((Caller::anonymous(network), charged)),
             Taken::Rejected(rejection) => {
                 Err(ApiError::Internal { cause: format!("a network was rejected: {rejection:?}") })
@@ -343,7 +348,7 @@ impl Asking<'_> {
             Claim::Session(key) => Proof::Session(key.clone()),
             Claim::Clerk(_) => Proof::Clerk,
         };
-        let taken = limit::take(self.app, self.request, &identity, Some(claim), self.route, nonce).await?;
+        let taken = limit::take(self.app, self.request, &identity, Some(claim), self.price(), nonce).await?;
         Ok(match taken {
             Taken::Rejected(rejection) => Err(rejection),
             Taken::Charged { charged, member } => {
@@ -374,10 +379,12 @@ impl Asking<'_> {
         });
     }
 
-    /// What the caller is told of a failed proof. It is counted for the network, so that guessing ends soon.
+    /// What the caller is told of a failed proof. It is counted for the network as work, wherever it was tried, so
+    /// that guessing ends soon.
     async fn count_failure(&self, error: ApiError) -> ApiError {
-        let Self { app, request, route, request_id, network } = self;
-        match limit::take(app, request, network, None, route, request_id).await {
+        let Self { app, request, request_id, network, .. } = self;
+        let price = Price { policy: Policy::Requests, ..self.price() };
+        match limit::take(app, request, network, None, price, request_id).await {
             Ok(Taken::Charged { charged, .. }) => charged.refusal().unwrap_or(error),
             Ok(Taken::Rejected(_)) => error,
             Err(outage) => outage,

@@ -2,11 +2,13 @@
 //! misbehaves on request, and doubles of services that can't be reached.
 
 mod client;
+mod issuer;
 mod origin;
 mod runtime;
 mod siteverify;
 
 pub use client::{Answer, Client, fresh_address};
+pub use issuer::Issuer;
 pub use origin::Origin;
 pub use runtime::{Options, Runtime, xtask};
 pub use siteverify::Siteverify;

@@ -48,6 +48,15 @@ impl Runtime {
         self.folder.join("state")
     }
 
+    /// How many objects of this class have storage.
+    pub fn n_objects(&self, class: &str) -> usize {
+        let folders = fs::read_dir(self.state().join("v3/do")).into_iter().flatten().flatten();
+        let of_class = folders.filter(|folder| folder.file_name().to_string_lossy().ends_with(class));
+        let files = of_class.flat_map(|folder| fs::read_dir(folder.path()).unwrap().flatten());
+        let names = files.map(|file| file.file_name().to_string_lossy().into_owned());
+        names.filter(|name| name.ends_with(".sqlite") && name != "metadata.sqlite").count()
+    }
+
     /// What the ready file says.
     pub fn ready(&self) -> Value {
         serde_json::from_str(&fs::read_to_string(self.folder.join("ready.json")).unwrap()).unwrap()

@@ -2,6 +2,7 @@
 //! promise, a network of its own per test.
 
 mod admin;
+mod clerk;
 mod command;
 mod compile;
 mod faults;
