@@ -66,11 +66,15 @@ impl App {
 
     /// D1.
     pub fn d1(&self) -> worker::Result<D1Database> {
+        #[cfg(feature = "faults")]
+        N_REACHED.set((N_REACHED.get().0 + 1, N_REACHED.get().1));
         self.env.d1(bindings::DB)
     }
 
     /// PostgreSQL.
     pub fn postgres(&self) -> worker::Result<Hyperdrive> {
+        #[cfg(feature = "faults")]
+        N_REACHED.set((N_REACHED.get().0, N_REACHED.get().1 + 1));
         self.env.hyperdrive(bindings::HYPERDRIVE)
     }
 
@@ -89,6 +93,17 @@ impl App {
     pub fn assets(&self) -> worker::Result<Fetcher> {
         self.env.assets(bindings::ASSETS)
     }
+}
+
+#[cfg(feature = "faults")]
+thread_local! {
+    static N_REACHED: std::cell::Cell<(u64, u64)> = const { std::cell::Cell::new((0, 0)) };
+}
+
+/// How often this isolate reached for D1 and for PostgreSQL.
+#[cfg(feature = "faults")]
+pub fn n_reached() -> (u64, u64) {
+    N_REACHED.get()
 }
 
 /// The clock. On Workers it stands still while code runs and moves on with input and output.

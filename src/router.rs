@@ -92,6 +92,7 @@ const FAULT_ROUTES: &[Route] = routes! {
     Post "/faults/object"     Api   PUBLIC   Requests  crate::routes::faults::panic_in_object;
     Post "/faults/retry"      Api   PUBLIC   Requests  crate::routes::faults::take_twice;
     Post "/faults/unknown"    Api   PUBLIC   Requests  crate::routes::faults::send_the_unknown;
+    Get  "/faults/calls"      Api   PUBLIC   Exempt    crate::routes::faults::count_calls;
     Post "/faults/registry"   Api   ADMIN    Requests  crate::routes::faults::fill_registry;
 };
 #[cfg(not(feature = "faults"))]

@@ -13,6 +13,11 @@ use super::wire::{
 };
 use crate::call::CallError;
 
+#[cfg(feature = "faults")]
+thread_local! {
+    static N_CALLS: std::cell::Cell<u64> = const { std::cell::Cell::new(0) };
+}
+
 /// Reaches the objects of all identities.
 pub struct IdentityStub {
     namespace: ObjectNamespace,
@@ -122,7 +127,16 @@ impl IdentityStub {
         self.fetch(identity, &envelope::address(&Envelope { v: VERSION, command })?).await
     }
 
+    /// Calls made by this isolate.
+    #[cfg(feature = "faults")]
+    #[must_use]
+    pub fn n_calls() -> u64 {
+        N_CALLS.get()
+    }
+
     async fn fetch(&self, identity: &Identity, url: &str) -> Result<Reply, CallError> {
+        #[cfg(feature = "faults")]
+        N_CALLS.set(N_CALLS.get() + 1);
         // Not through the wrappers of `worker`: they look at everything that a response may have.
         let object: DurableObject = self.namespace.get_by_name(&identity.object_name())?.into_rpc();
         let asking = object.fetch_with_str(url).map_err(worker::Error::from)?;

@@ -1,13 +1,14 @@
 //! Routes that break on purpose. They exist in test builds alone.
 #![allow(clippy::panic)]
 
+use durable::identity::IdentityStub;
 use durable::identity::wire::{Charge, Offer, Take, VERSION};
 use durable::live_registry::wire::{Report, Row};
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::json;
 
 use crate::admission::Admitted;
-use crate::app::App;
+use crate::app::{App, n_reached};
 use crate::error::{ApiError, ApiResult};
 use crate::reply::Reply;
 
@@ -82,6 +83,12 @@ pub async fn fill_registry(app: App, admitted: Admitted) -> ApiResult {
     let unavailable = |error| ApiError::unavailable("The live view", error);
     reports.buffer_unordered(64).try_collect::<()>().await.map_err(unavailable)?;
     Reply::json(&json!({ "n": n }))
+}
+
+/// `GET /faults/calls`: how often this isolate reached for each store. A request that needs none changes nothing.
+pub async fn count_calls(_app: App, _admitted: Admitted) -> ApiResult {
+    let (d1, postgres) = n_reached();
+    Reply::json(&json!({ "d1": d1, "postgres": postgres, "objects": IdentityStub::n_calls() }))
 }
 
 /// One more unit under the policies of the request itself.

@@ -1,6 +1,7 @@
 //! Benchmarks: ours beside a yardstick on the same machine and runtime, in turns. Speeds say something about
 //! the machine; the ratios are what counts, and a missed target is shown, not hidden and not an error.
 
+mod auth;
 mod compile;
 mod limits;
 mod load;
@@ -25,7 +26,7 @@ use crate::tools::node;
 /// If there is no such benchmark, something can't be built or started, or an answer is not the right one.
 pub fn run(names: &[String]) -> Result<()> {
     type Bench = (&'static str, fn() -> Result<()>);
-    const BENCHES: [Bench; 2] = [("limits", limits::run), ("compile", compile::run)];
+    const BENCHES: [Bench; 3] = [("limits", limits::run), ("auth", auth::run), ("compile", compile::run)];
 
     if let Some(name) = names.iter().find(|name| BENCHES.iter().all(|(known, _)| known != name)) {
         bail!("there is no benchmark {name}; there are {}", BENCHES.map(|(name, _)| name).join(", "));

@@ -5,6 +5,7 @@ mod admin;
 mod clerk;
 mod command;
 mod compile;
+mod cost;
 mod faults;
 mod limits;
 mod meta;
