@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
 
+use crate::secrets;
+
 /// An address that no other client of this run has.
 pub fn fresh_address() -> String {
     static LAST: AtomicU32 = AtomicU32::new(0);
@@ -89,11 +91,16 @@ impl Client {
     }
 }
 
-/// Sends a request and reads the whole answer.
+/// Sends a request and reads the whole answer. What is secret in either is noted.
 async fn send(request: RequestBuilder) -> Answer {
-    let response = request.send().await.unwrap();
+    let (http, request) = request.build_split();
+    let request = request.unwrap();
+    secrets::note_request(&request);
+    let response = http.execute(request).await.unwrap();
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    Answer { status, headers, text: response.text().await.unwrap() }
+    let answer = Answer { status, headers, text: response.text().await.unwrap() };
+    secrets::note_answer(&answer);
+    answer
 }
 
 impl Answer {

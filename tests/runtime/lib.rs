@@ -5,6 +5,7 @@ mod client;
 mod issuer;
 mod origin;
 mod runtime;
+pub mod secrets;
 mod siteverify;
 
 pub use client::{Answer, Client, fresh_address};

@@ -9,6 +9,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use crate::secrets;
+
 /// How long a start may take, when everything is built already.
 const START_TIME: Duration = Duration::from_secs(120);
 
@@ -114,6 +116,7 @@ impl Drop for Runtime {
     fn drop(&mut self) {
         // Stopped already, perhaps; either way it is gone afterwards.
         let _gone = self.child.kill().and_then(|()| self.child.wait());
+        secrets::keep_log(&self.folder.join("log"));
         if !thread::panicking() {
             let _kept = fs::remove_dir_all(&self.folder);
         }
@@ -124,6 +127,11 @@ fn serve(options: &Options, folder: &Path) -> (Child, String) {
     let (vars, ready) = (folder.join("vars"), folder.join("ready.json"));
     let lines: String = options.vars.iter().map(|(name, value)| format!("{name}='{value}'\n")).collect();
     fs::write(&vars, lines).unwrap();
+    for (name, value) in &options.vars {
+        if ["SECRET", "KEY", "TOKEN", "PASSWORD"].iter().any(|word| name.contains(word)) {
+            secrets::note(value);
+        }
+    }
     let _old = fs::remove_file(&ready);
     let log = fs::File::options().append(true).create(true).open(folder.join("log")).unwrap();
 

@@ -95,7 +95,7 @@ pub fn serve(options: &Options) -> Result<()> {
         let ready = ready(runtime.port, &vars, &postgres.url, demo.as_ref());
         write_whole(file, &serde_json::to_string_pretty(&ready)?)?;
     }
-    print_welcome(runtime.port, demo.as_ref());
+    print_welcome(runtime.port, demo.map(|_| options.state.join(demo::FILE)).as_deref());
     wait(is_over, &mut runtime.process.0, &mut postgres.process.0)
 }
 
@@ -214,24 +214,22 @@ fn ready(port: u16, vars: &BTreeMap<String, String>, postgres_url: &str, demo: O
     })
 }
 
-fn print_welcome(port: u16, demo: Option<&Value>) {
-    let of =
-        |who: &str, what: &str| demo.and_then(|demo| demo.get(who)?.get(what)?.as_str()).map(str::to_owned);
-    if let (Some(email), Some(password), Some(key)) =
-        (of("demo", "email"), of("demo", "password"), of("demo", "api_key"))
-    {
-        println!("\nDemo user {email}, password {password}, key {key}");
-    }
-    if let (Some(email), Some(password)) = (of("admin", "email"), of("admin", "password")) {
-        println!("Admin {email}, password {password}");
-    }
+fn print_welcome(port: u16, demo: Option<&Path>) {
     println!(
         "\nServing on http://localhost:{port} (Ctrl-C stops). Try:\n\n\
          curl 'http://localhost:{port}/api/health?pretty'\n\
          curl 'http://localhost:{port}/api/compile?pretty' -d '{{\"configuration\":{{\"name\":\"Try\",\
          \"sources\":[{{\"source\":\"mine\"}}],\"transformations\":[\"Compress\"]}},\
-         \"preFetchedContent\":{{\"mine\":\"0.0.0.0 ads.example.org\\n||example.org^\"}}}}'\n"
+         \"preFetchedContent\":{{\"mine\":\"0.0.0.0 ads.example.org\\n||example.org^\"}}}}'"
     );
+    if let Some(file) = demo {
+        println!(
+            "\nA demo user with a key and an admin are in {}.\n\
+             curl 'http://localhost:{port}/api/rate-limit?pretty' -H \"Authorization: Bearer $DEMO_KEY\"",
+            file.display()
+        );
+    }
+    println!();
 }
 
 /// The runtime: workerd with simulators of the platform's services around it.

@@ -5,7 +5,7 @@ use std::fs;
 use std::process::Command;
 use std::time::Instant;
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail, ensure};
 
 use crate::project::root;
 use crate::run::{capture, run as run_command, step};
@@ -130,5 +130,41 @@ fn runtime() -> Result<()> {
     if leftovers.exists() {
         fs::remove_dir_all(leftovers)?;
     }
-    run_command(cargo(&["test", "--package", "journeys"]).env("BLOQR_XTASK", env::current_exe()?))
+    let tested =
+        run_command(cargo(&["test", "--package", "journeys"]).env("BLOQR_XTASK", env::current_exe()?));
+    tested.and(find_secrets_in_logs())
+}
+
+/// Looks for everything secret that the journeys used in everything that their servers logged.
+fn find_secrets_in_logs() -> Result<()> {
+    let folder = root().join("target/journeys/log-check");
+    let secrets = fs::read_to_string(folder.join("secrets")).context("the journeys noted no secrets")?;
+    let mut secrets: Vec<&str> = secrets.lines().collect();
+    let own = fs::read_to_string(root().join(".dev.vars.example"))?;
+    let own = own.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_once('='));
+    secrets.extend(
+        own.filter(|(name, _)| name.contains("SECRET") || name.ends_with("KEY")).map(|(_, value)| value),
+    );
+    let (mut n_bytes, mut n_found) = (0, 0);
+    // Servers that a whole run shared were not stopped by it: their logs lie where they wrote them.
+    let shared =
+        fs::read_dir(root().join("target/journeys"))?.flatten().map(|entry| entry.path().join("log"));
+    let kept = fs::read_dir(&folder)?.flatten().map(|entry| entry.path());
+    for file in shared.chain(kept).filter(|file| file.file_name().is_none_or(|name| name != "secrets")) {
+        if !file.is_file() {
+            continue;
+        }
+        let log = String::from_utf8_lossy(&fs::read(&file)?).into_owned();
+        n_bytes += log.len();
+        for secret in secrets.iter().filter(|secret| log.contains(**secret)) {
+            n_found += 1;
+            // Enough to find the place.
+            let start: String = secret.chars().take(6).collect();
+            eprintln!("{} has a secret that begins with {start}", file.display());
+        }
+    }
+    step(format!("{} secrets looked for in {} KiB of logs", secrets.len(), n_bytes / 1024));
+    ensure!(secrets.len() > 20 && n_bytes > 0, "there was nothing to look at");
+    ensure!(n_found == 0, "{n_found} secrets were logged");
+    Ok(())
 }
