@@ -257,10 +257,11 @@ struct IdRow {
     id: String,
 }
 
-/// Takes an address away from whoever had it before the event, because addresses move between users. Only a verified
-/// one is taken from somebody who verified it.
+/// Takes an address away from another of Clerk's users: addresses move. A verified one counts more than one that is
+/// not, and then what happened later more than what happened before.
 const RELEASE_EMAIL: &str = "UPDATE users SET email = NULL, email_verified = 0, updated_at = ?4 \
-     WHERE email = ?1 AND clerk_user_id IS NOT ?2 AND clerk_event_at <= ?3 AND (?5 OR NOT email_verified) \
+     WHERE email = ?1 AND clerk_user_id IS NOT NULL AND clerk_user_id <> ?2 \
+       AND (email_verified, clerk_event_at) <= (?5, ?3) \
      RETURNING id";
 
 /// Whoever signed up here and verified an address, and whoever comes from Clerk with the same address and verified
@@ -270,16 +271,17 @@ const LINK: &str = "UPDATE users SET clerk_user_id = ?2, clerk_event_at = ?3, up
        AND NOT EXISTS (SELECT 1 FROM users WHERE clerk_user_id = ?2) \
        AND NOT EXISTS (SELECT 1 FROM deleted_clerk_user WHERE clerk_user_id = ?2)";
 
-/// Inserts or updates, unless the user was deleted or a later event was applied. An address that somebody has
-/// by a later event stays there.
+/// Inserts or updates, unless the user was deleted or a later event was applied. An address that is somebody else's
+/// stays there, and this user has none then; one that the event does not tell stays as it is.
 const UPSERT: &str = "INSERT INTO users (id, email, email_verified, display_name, first_name, last_name, image_url, \
        tier, role, clerk_user_id, clerk_event_at, last_sign_in_at, created_at, updated_at) \
-     SELECT ?1, iif(EXISTS (SELECT 1 FROM users WHERE email = ?2 AND clerk_user_id IS NOT ?10), NULL, ?2), \
-       ?3, ?4, ?5, ?6, ?7, coalesce(?8, 'free'), coalesce(?9, 'user'), ?10, ?11, ?12, ?13, ?13 \
+     SELECT ?1, address, address IS NOT NULL AND ?3, ?4, ?5, ?6, ?7, coalesce(?8, 'free'), coalesce(?9, 'user'), \
+       ?10, ?11, ?12, ?13, ?13 \
+     FROM (SELECT iif(EXISTS (SELECT 1 FROM users WHERE email = ?2 AND clerk_user_id IS NOT ?10), NULL, ?2) AS address) \
      WHERE NOT EXISTS (SELECT 1 FROM deleted_clerk_user WHERE clerk_user_id = ?10) \
      ON CONFLICT (clerk_user_id) DO UPDATE SET \
-       email = coalesce(excluded.email, email), \
-       email_verified = iif(excluded.email IS NULL, email_verified, excluded.email_verified), \
+       email = iif(?2 IS NULL, email, excluded.email), \
+       email_verified = iif(?2 IS NULL, email_verified, excluded.email_verified), \
        display_name = excluded.display_name, first_name = excluded.first_name, last_name = excluded.last_name, \
        image_url = excluded.image_url, tier = coalesce(?8, tier), role = coalesce(?9, role), \
        clerk_event_at = excluded.clerk_event_at, \

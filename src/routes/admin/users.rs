@@ -226,11 +226,15 @@ fn parse_user(admitted: &Admitted) -> Result<UserId, ApiError> {
 /// Anybody but the admin who asks.
 fn parse_other(admitted: &Admitted, deed: &str) -> Result<UserId, ApiError> {
     let user = parse_user(admitted)?;
-    if admitted.caller.user() == Some(user) {
+    check_other(admitted.caller.user(), user, deed).map(|()| user)
+}
+
+fn check_other(admin: Option<UserId>, user: UserId, deed: &str) -> Result<(), ApiError> {
+    if admin == Some(user) {
         let detail = format!("You can't {deed} yourself");
         return Err(ApiError::Unusable { code: "own_account", detail });
     }
-    Ok(user)
+    Ok(())
 }
 
 /// One of the names that are known, if any is given.
@@ -270,5 +274,15 @@ mod tests {
                 "{unknown}"
             );
         }
+    }
+
+    #[test]
+    fn nobody_locks_themselves_out() {
+        let [ann, bob] = [UserId([1; 16]), UserId([2; 16])];
+        let refused = check_other(Some(ann), ann, "ban");
+        assert!(matches!(refused, Err(ApiError::Unusable { code: "own_account", .. })));
+        assert!(check_other(Some(ann), bob, "ban").is_ok());
+        // Whoever has the admin key is no user.
+        assert!(check_other(None, ann, "ban").is_ok());
     }
 }

@@ -14,6 +14,7 @@ mod refusals;
 mod restart;
 mod sources;
 mod turnstile;
+mod users;
 mod webhooks;
 
 use std::sync::OnceLock;
