@@ -51,6 +51,8 @@ pub struct Config {
     pub admin_key: Option<Secret>,
     /// `CLERK_WEBHOOK_SECRET`: the key that Clerk's webhooks are signed with.
     pub clerk_webhook_key: Option<SigningKey>,
+    /// Whether Clerk's webhooks are taken: not while `DISABLE_CLERK_WEBHOOKS` is `true`.
+    pub clerk_webhooks: bool,
     /// `BETTER_AUTH_SECRET`: signs sessions and mails.
     pub auth_key: Option<AuthKey>,
     /// `BETTER_AUTH_URL`: the origin that clients reach the service at.
@@ -317,6 +319,7 @@ impl Config {
             rate_limit_fields,
             admin_key: read("ADMIN_KEY").map(Secret),
             clerk_webhook_key,
+            clerk_webhooks: !is_true("DISABLE_CLERK_WEBHOOKS"),
             // The second name is the one that Better Auth falls back to.
             auth_key: read("BETTER_AUTH_SECRET")
                 .or_else(|| read("AUTH_SECRET"))

@@ -21,6 +21,18 @@ const PROBLEM_BASE: &str = "https://api.bloqr.dev/probs/";
 pub enum ApiError {
     /// No such path.
     NotFound,
+    /// What the path names does not exist.
+    Absent {
+        /// What it is.
+        what: &'static str,
+    },
+    /// Somebody was faster, or did it long ago.
+    Conflict {
+        /// Stable name of the reason.
+        code: &'static str,
+        /// Why.
+        detail: String,
+    },
     /// The path exists, but not for this method.
     MethodNotAllowed {
         /// The methods it exists for, as an `Allow` field.
@@ -76,6 +88,8 @@ pub enum ApiError {
         /// Name of the variable.
         variable: &'static str,
     },
+    /// Clerk's webhooks are switched off.
+    WebhooksDisabled,
     /// A webhook is not what its sender signed, or too old.
     WebhookRejected,
     /// Turnstile does not take the sender for a person.
@@ -211,6 +225,10 @@ impl ApiError {
         let face = |status, slug, code, title, detail| Face { status, slug, code, title, detail };
         match self {
             Self::NotFound => face(404, "not-found", "not_found", "Not Found", "Not found".to_owned()),
+            Self::Absent { what } => {
+                face(404, "not-found", "not_found", "Not Found", format!("{what} not found"))
+            }
+            Self::Conflict { code, detail } => face(409, "conflict", code, "Conflict", detail.clone()),
             Self::MethodNotAllowed { allow } => {
                 let detail = format!("Method not allowed; this path takes {allow}");
                 face(405, "method-not-allowed", "method_not_allowed", "Method Not Allowed", detail)
@@ -263,6 +281,10 @@ impl ApiError {
             Self::WebhookRejected => {
                 let detail = "Invalid webhook signature".to_owned();
                 face(401, "unauthorized", "webhook_rejected", "Unauthorized", detail)
+            }
+            Self::WebhooksDisabled => {
+                let detail = "Clerk webhooks are disabled. Auth has migrated to Better Auth.".to_owned();
+                face(410, "gone", "CLERK_WEBHOOKS_DISABLED", "Gone", detail)
             }
             Self::TurnstileRejected { detail } => {
                 let title = "Turnstile Verification Failed";

@@ -63,6 +63,7 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
         ("pending admin actions", routes::admin::limits::settle_pending(&app).await),
         ("old webhooks", routes::webhooks::forget_old_events(&app).await),
         ("changes of users", records::settle_left_behind(&app).await),
+        ("old mails", records::forget_old_mails(&app).await),
     ];
     for (what, done) in chores {
         if let Err(error) = done {

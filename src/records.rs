@@ -5,23 +5,31 @@
 //! note away. Whoever changed something settles before it answers; if it dies before that, the queue or the
 //! schedule does it. Telling twice changes nothing, because every copy knows how new it is.
 
+use std::pin::pin;
+use std::time::Duration;
+
 use durable::identity::wire::AccountCommand;
+use futures::future::{Either, select};
 use futures::{StreamExt, stream};
 use limits::UserId;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
-use worker::console_error;
+use worker::{Delay, console_error};
 
 use crate::app::App;
 use crate::error::ApiError;
 use crate::store::keys;
 use crate::store::users::{self, Change};
 
+/// How long a user's object may take to hear of a change.
+const DEADLINE: Duration = Duration::from_secs(3);
 /// How old a note must be before the schedule takes it up, in milliseconds: whoever made it is gone by then.
 const LEFT_BEHIND_MS: u64 = 60_000;
-/// Notes that one run of the schedule takes up at most, and how many at once.
-const MAX_NOTES: u32 = 500;
-const AT_ONCE: usize = 8;
+/// Notes that one run of the schedule takes up at most, and how many at once. Each takes one call, of the 1,000
+/// that an event may make and the six that may be under way.
+/// <https://developers.cloudflare.com/workers/platform/limits/>
+const MAX_NOTES: u32 = 200;
+const AT_ONCE: usize = 6;
 
 /// What is sent to the queue: which change is to be settled, and nothing about whose it is.
 #[derive(Debug, Serialize, Deserialize)]
@@ -34,87 +42,116 @@ pub enum Message {
     },
 }
 
-/// Tells all who must know of the user's newest change, before it is acknowledged.
+/// Tells all who must know of the user's newest change, before it is acknowledged. That there is nothing to tell is
+/// no error: somebody else did it.
 ///
 /// # Errors
 /// If the change can't act on the very next request: the caller must not acknowledge it. What may come later, the
 /// queue does.
 pub async fn settle_user(app: &App, user: UserId) -> Result<(), ApiError> {
-    let unavailable = |error: worker::Error| ApiError::unavailable("The record of users", error);
-    match users::load_change(&app.d1()?, user).await.map_err(unavailable)? {
-        Some(change) => settle(app, &change).await,
-        None => Ok(()),
+    let Some(change) = users::load_change(&app.d1()?, user).await.map_err(of_users)? else { return Ok(()) };
+    let told = tell_object(app, &change).await;
+    // Once the object knows, the change acts. What is left is to tidy up.
+    let settled = match &told {
+        Ok(()) => forget(app, std::slice::from_ref(&change)).await,
+        Err(_) => Ok(()),
+    };
+    let failure = told.as_ref().err().or(settled.as_ref().err());
+    if let Some(failure) = failure {
+        log(failure);
+        // Should even that fail, the schedule finds the note.
+        if let Err(error) = app.queue()?.send(&Message::SettleChange { id: change.id.clone() }).await {
+            log(&ApiError::unavailable("The queue", error));
+        }
     }
+    told
 }
 
-/// Settles the change that a message names. One that is settled already needs nothing.
+/// Settles the change that a message names. One that is settled already, or that a newer one took the place of,
+/// needs nothing.
 ///
 /// # Errors
 /// If somebody could not be told.
 pub async fn settle_message(app: &App, message: &Message) -> Result<(), ApiError> {
     let Message::SettleChange { id } = message;
-    let unavailable = |error: worker::Error| ApiError::unavailable("The record of users", error);
-    let Some(change) = users::find_change(&app.d1()?, id).await.map_err(unavailable)? else { return Ok(()) };
+    let Some(change) = users::find_change(&app.d1()?, id).await.map_err(of_users)? else { return Ok(()) };
     tell_object(app, &change).await?;
-    finish(app, &change).await
+    forget(app, &[change]).await
 }
 
 /// Settles what was left behind. The schedule calls it.
 ///
 /// # Errors
-/// If D1 can't be asked. A change that can't be settled is logged and stays for the next time.
+/// If D1 or PostgreSQL can't be asked. What can't be settled stays for the next time.
 pub async fn settle_left_behind(app: &App) -> Result<(), ApiError> {
-    let unavailable = |error: worker::Error| ApiError::unavailable("The record of users", error);
     let before = app.now.0.saturating_sub(LEFT_BEHIND_MS);
-    let changes = users::load_changes_before(&app.d1()?, before, MAX_NOTES).await.map_err(unavailable)?;
-    let settling = stream::iter(changes).map(|change| async move {
-        let told = async {
-            tell_object(app, &change).await?;
-            finish(app, &change).await
-        };
-        told.await
+    let changes = users::load_changes_before(&app.d1()?, before, MAX_NOTES).await.map_err(of_users)?;
+    let telling = stream::iter(changes).map(|change| async move {
+        let told = tell_object(app, &change).await;
+        told.inspect_err(log).ok().map(|()| change)
     });
-    let outcomes: Vec<Result<(), ApiError>> = settling.buffer_unordered(AT_ONCE).collect().await;
-    for error in outcomes.into_iter().filter_map(Result::err) {
-        let cause = error.cause().unwrap_or("see the error's kind");
-        console_error!("{}", json!({ "level": "error", "what": "a change of a user", "cause": cause }));
-    }
-    Ok(())
+    let told: Vec<Change> =
+        telling.buffer_unordered(AT_ONCE).filter_map(async |change| change).collect().await;
+    forget(app, &told).await
 }
 
-async fn settle(app: &App, change: &Change) -> Result<(), ApiError> {
-    tell_object(app, change).await?;
-    // From here on the change acts. What is left is to tidy up, and can be done later.
-    if let Err(error) = finish(app, change).await {
-        let cause = error.cause().unwrap_or("see the error's kind");
-        console_error!("{}", json!({ "level": "error", "what": "a change of a user", "cause": cause }));
-        app.queue()?.send(&Message::SettleChange { id: change.id.clone() }).await?;
-    }
-    Ok(())
+/// Forgets what was mailed and can't come back in time any more. The schedule calls it.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn forget_old_mails(app: &App) -> Result<(), ApiError> {
+    users::delete_verifications_until(&app.d1()?, app.now.0).await.map_err(of_users)
 }
 
+/// Has the user's object take note of how the record stands. The object keeps what is newest, so telling late or
+/// twice does no harm.
 async fn tell_object(app: &App, change: &Change) -> Result<(), ApiError> {
-    let unavailable = |error: worker::Error| ApiError::unavailable("The record of users", error);
-    let user = if change.deleted {
-        None
-    } else {
-        users::load_user(&app.d1()?, change.user).await.map_err(unavailable)?
-    };
-    let command = match user {
-        Some(user) => AccountCommand::Introduce(user.profile),
-        // Gone meanwhile: the note of that is newer, and may be settled by somebody else already.
+    let command = match &change.profile {
+        Some(profile) => AccountCommand::Introduce(profile.clone()),
         None => AccountCommand::Bury { version: change.version },
     };
-    // A user who is deleted already needs no introduction.
-    let _known = app.identities()?.account(change.user, command).await?;
-    Ok(())
+    let objects = app.identities()?;
+    let telling = pin!(objects.account(change.user, command));
+    match select(telling, pin!(Delay::from(DEADLINE))).await {
+        // A user who is deleted already needs no introduction.
+        Either::Left((Ok(_known), _)) => Ok(()),
+        Either::Left((Err(error), _)) => Err(ApiError::unavailable("The user's object", error)),
+        Either::Right(_) => Err(ApiError::unavailable("The user's object", "no answer in time")),
+    }
 }
 
-async fn finish(app: &App, change: &Change) -> Result<(), ApiError> {
-    if change.deleted {
-        let deleted = keys::delete_keys_of(&app.postgres()?, change.user).await;
-        deleted.map_err(|error| ApiError::unavailable("The record of keys", error))?;
+/// Takes away the notes of changes that the objects know of; those of deletions once the keys are gone.
+async fn forget(app: &App, changes: &[Change]) -> Result<(), ApiError> {
+    let database = app.d1()?;
+    let (deleted, changed): (Vec<&Change>, Vec<&Change>) =
+        changes.iter().partition(|change| change.profile.is_none());
+    users::forget_changes(&database, &changed).await.map_err(of_users)?;
+    if deleted.is_empty() {
+        return Ok(());
     }
-    let forgotten = users::forget_change(&app.d1()?, change).await;
-    forgotten.map_err(|error| ApiError::unavailable("The record of users", error))
+    let owners: Vec<UserId> = deleted.iter().map(|change| change.user).collect();
+    let gone = keys::delete_keys_of(&app.postgres()?, &owners).await;
+    gone.map_err(|error| ApiError::unavailable("The record of keys", error))?;
+    users::forget_changes(&database, &deleted).await.map_err(of_users)
+}
+
+fn of_users(error: worker::Error) -> ApiError {
+    ApiError::unavailable("The record of users", error)
+}
+
+fn log(error: &ApiError) {
+    let cause = error.cause().unwrap_or("see the error's kind");
+    console_error!("{}", json!({ "level": "error", "what": "a change of a user", "cause": cause }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What lies in queues outlives the Worker that sent it, and may be looked at by whoever may look at queues.
+    #[test]
+    fn a_message_carries_its_kind_and_the_id_of_a_change() {
+        let message = serde_json::to_value(Message::SettleChange { id: "c0ffee".to_owned() });
+        assert_eq!(message.ok(), Some(json!({ "type": "settle-change", "id": "c0ffee" })));
+    }
 }

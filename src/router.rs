@@ -84,6 +84,15 @@ const ROUTES: &[Route] = routes! {
     Delete "/admin/limits/{}/override"  Both  ADMIN  Requests  admin::limits::clear_override;
     Put    "/admin/limits/{}/ban"       Both  ADMIN  Requests  admin::limits::ban;
     Delete "/admin/limits/{}/ban"       Both  ADMIN  Requests  admin::limits::unban;
+
+    Post   "/admin/auth/users"          Both  ADMIN  Requests  admin::users::create_user;
+    Get    "/admin/users"               Both  ADMIN  Requests  admin::users::list_users;
+    Get    "/admin/users/{}"            Both  ADMIN  Requests  admin::users::show_user;
+    Patch  "/admin/users/{}"            Both  ADMIN  Requests  admin::users::update_user;
+    Delete "/admin/users/{}"            Both  ADMIN  Requests  admin::users::delete_user;
+    Post   "/admin/users/{}/ban"        Both  ADMIN  Requests  admin::users::ban_user;
+    Post   "/admin/users/{}/unban"      Both  ADMIN  Requests  admin::users::unban_user;
+    Delete "/admin/users/{}/sessions"   Both  ADMIN  Requests  admin::users::end_sessions;
 };
 
 #[cfg(feature = "faults")]
@@ -202,6 +211,17 @@ mod tests {
     }
 
     #[test]
+    fn a_browser_gets_the_page_where_a_client_gets_data() {
+        assert_eq!(kind(Method::Get, "/admin/users", true), "page");
+        assert_eq!(kind(Method::Get, "/admin/users", false), "route /admin/users");
+        assert_eq!(kind(Method::Get, "/api/admin/users", true), "route /admin/users");
+        assert_eq!(
+            kind(Method::Delete, "/admin/users/u/sessions", false),
+            "route /admin/users/{}/sessions u"
+        );
+    }
+
+    #[test]
     fn segments_are_matched_whole() {
         for page in ["/api-docs", "/api-keys", "/compiler", "/", "/admin/users", "/healthy"] {
             assert_eq!(kind(Method::Get, page, true), "page", "{page}");
@@ -222,7 +242,7 @@ mod tests {
 
     #[test]
     fn only_reads_reach_the_pages() {
-        assert_eq!(kind(Method::Post, "/admin/users", false), "404");
+        assert_eq!(kind(Method::Post, "/admin/audit", false), "404");
         assert_eq!(kind(Method::Head, "/", true), "page");
     }
 

@@ -102,16 +102,16 @@ pub async fn record_use(
     .await
 }
 
-/// Deletes all keys of a user for good.
+/// Deletes all keys of these users for good.
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn delete_keys_of(hyperdrive: &Hyperdrive, owner: UserId) -> Result<u64, StoreError> {
-    let owner = owner.to_string();
+pub async fn delete_keys_of(hyperdrive: &Hyperdrive, owners: &[UserId]) -> Result<u64, StoreError> {
+    let owners: Vec<String> = owners.iter().map(ToString::to_string).collect();
     ask(hyperdrive, async |client| {
-        let statement = "WITH gone AS (DELETE FROM api_keys WHERE user_id = $1::text::uuid RETURNING 1) \
+        let statement = "WITH gone AS (DELETE FROM api_keys WHERE user_id = ANY($1::text[]::uuid[]) RETURNING 1) \
                          SELECT count(*) FROM gone";
-        let rows = client.query_typed(statement, &[(&owner, Type::TEXT)]).await?;
+        let rows = client.query_typed(statement, &[(&owners, Type::TEXT_ARRAY)]).await?;
         Ok(rows.first().map(|row| row.try_get::<_, i64>(0)).transpose()?.map_or(0, unsigned))
     })
     .await

@@ -5,4 +5,5 @@ pub mod audit;
 pub mod d1;
 pub mod keys;
 pub mod postgres;
+pub mod user_admin;
 pub mod users;

@@ -6,8 +6,14 @@
 use durable::identity::wire::Profile;
 use limits::UserId;
 use serde::Deserialize;
+use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, Error, Result};
+
+/// The tiers that a user may be given.
+pub const TIERS: [&str; 3] = ["free", "pro", "admin"];
+/// The roles that a user may be given.
+pub const ROLES: [&str; 2] = ["user", "admin"];
 
 /// A user as the record has them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -86,25 +92,35 @@ pub struct Change {
     pub id: String,
     /// Counts the changes of the user.
     pub version: u64,
-    /// Whether the user was deleted.
-    pub deleted: bool,
+    /// The user as they are after it; none if they were deleted.
+    pub profile: Option<Profile>,
 }
 
 #[derive(Deserialize)]
 struct ChangeRow {
     user_id: String,
-    id: String,
-    version: u64,
+    change_id: String,
+    change_version: u64,
     deleted: u8,
 }
 
-impl TryFrom<ChangeRow> for Change {
-    type Error = Error;
+/// Reads a row with the columns of [`ChangeRow`] and, unless the user was deleted, of [`UserRow`].
+fn read_change(row: Value) -> Result<Change> {
+    let ChangeRow { user_id, change_id, change_version, deleted } = ChangeRow::deserialize(&row)?;
+    let profile = match deleted {
+        0 => Some(User::try_from(UserRow::deserialize(&row)?)?.profile),
+        _ => None,
+    };
+    Ok(Change { user: parse_id(&user_id)?, id: change_id, version: change_version, profile })
+}
 
-    fn try_from(row: ChangeRow) -> Result<Self> {
-        let user = parse_id(&row.user_id)?;
-        Ok(Self { user, id: row.id, version: row.version, deleted: row.deleted != 0 })
-    }
+/// Changes and their users, read in one statement: what is told of a user is never older than the change.
+fn select_changes(which: &str) -> String {
+    format!(
+        "SELECT user_change.user_id, user_change.id AS change_id, user_change.version AS change_version, \
+         user_change.deleted, {USER_COLUMNS} \
+         FROM user_change LEFT JOIN users ON users.id = user_change.user_id {which}"
+    )
 }
 
 /// The newest change of a user that is not settled.
@@ -112,10 +128,9 @@ impl TryFrom<ChangeRow> for Change {
 /// # Errors
 /// If D1 can't be asked.
 pub async fn load_change(database: &D1Database, user: UserId) -> Result<Option<Change>> {
-    let query = database
-        .prepare("SELECT user_id, id, version, deleted FROM user_change WHERE user_id = ?")
-        .bind(&[user.to_string().into()])?;
-    query.first::<ChangeRow>(None).await?.map(Change::try_from).transpose()
+    let query =
+        database.prepare(select_changes("WHERE user_change.user_id = ?")).bind(&[user.to_string().into()])?;
+    query.first::<Value>(None).await?.map(read_change).transpose()
 }
 
 /// The change with this id, unless it is settled or a newer one took its place.
@@ -123,32 +138,43 @@ pub async fn load_change(database: &D1Database, user: UserId) -> Result<Option<C
 /// # Errors
 /// If D1 can't be asked.
 pub async fn find_change(database: &D1Database, id: &str) -> Result<Option<Change>> {
-    let query = database
-        .prepare("SELECT user_id, id, version, deleted FROM user_change WHERE id = ?")
-        .bind(&[id.into()])?;
-    query.first::<ChangeRow>(None).await?.map(Change::try_from).transpose()
+    let query = database.prepare(select_changes("WHERE user_change.id = ?")).bind(&[id.into()])?;
+    query.first::<Value>(None).await?.map(read_change).transpose()
 }
 
-/// The oldest changes, of before `at`, that are not settled.
+/// The oldest changes, of before `at`, that are not settled. Deletions come last: they wait for another database
+/// too, and must not keep the rest waiting.
 ///
 /// # Errors
 /// If D1 can't be asked.
 pub async fn load_changes_before(database: &D1Database, at: u64, most: u32) -> Result<Vec<Change>> {
-    let query = database
-        .prepare(
-            "SELECT user_id, id, version, deleted FROM user_change WHERE changed_at < ? ORDER BY changed_at LIMIT ?",
-        )
-        .bind(&[number(at), JsValue::from(most)])?;
-    query.all().await?.results::<ChangeRow>()?.into_iter().map(Change::try_from).collect()
+    let which =
+        "WHERE user_change.changed_at < ? ORDER BY user_change.deleted, user_change.changed_at LIMIT ?";
+    let query = database.prepare(select_changes(which)).bind(&[number(at), JsValue::from(most)])?;
+    query.all().await?.results::<Value>()?.into_iter().map(read_change).collect()
 }
 
-/// Notes that everybody knows of a change. A newer one stays.
+/// Notes that everybody knows of these changes. Newer ones stay.
 ///
 /// # Errors
 /// If D1 can't be asked.
-pub async fn forget_change(database: &D1Database, change: &Change) -> Result<()> {
-    let statement =
-        database.prepare("DELETE FROM user_change WHERE id = ?").bind(&[change.id.as_str().into()])?;
+pub async fn forget_changes(database: &D1Database, changes: &[&Change]) -> Result<()> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<&str> = changes.iter().map(|change| change.id.as_str()).collect();
+    let statement = database
+        .prepare("DELETE FROM user_change WHERE id IN (SELECT value FROM json_each(?))")
+        .bind(&[serde_json::to_string(&ids)?.into()])?;
+    statement.run().await.map(drop)
+}
+
+/// Forgets what was mailed and can't come back in time any more.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn delete_verifications_until(database: &D1Database, at: u64) -> Result<()> {
+    let statement = database.prepare("DELETE FROM verification WHERE expires_at <= ?").bind(&[number(at)])?;
     statement.run().await.map(drop)
 }
 
@@ -231,47 +257,90 @@ struct IdRow {
     id: String,
 }
 
-/// Takes an address away from whoever had it before the event, because addresses move between users.
-const RELEASE_EMAIL: &str = "UPDATE users SET email = NULL, email_verified = 0 \
-     WHERE email = ?1 AND clerk_user_id IS NOT ?2 AND clerk_event_at <= ?3";
+/// Takes an address away from another of Clerk's users: addresses move. A verified one counts more than one that is
+/// not, and then what happened later more than what happened before.
+const RELEASE_EMAIL: &str = "UPDATE users SET email = NULL, email_verified = 0, updated_at = ?4 \
+     WHERE email = ?1 AND clerk_user_id IS NOT NULL AND clerk_user_id <> ?2 \
+       AND (email_verified, clerk_event_at) <= (?5, ?3) \
+     RETURNING id";
 
-/// Inserts or updates, unless the user was deleted or a later event was applied. An address that somebody has
-/// by a later event stays there.
+/// Whoever signed up here and verified an address, and whoever comes from Clerk with the same address and verified
+/// it there, are one person. Clerk's id is given to the user who is here, unless another user has it already.
+const LINK: &str = "UPDATE users SET clerk_user_id = ?2, clerk_event_at = ?3, updated_at = ?4 \
+     WHERE email = ?1 AND email_verified AND clerk_user_id IS NULL AND ?5 \
+       AND NOT EXISTS (SELECT 1 FROM users WHERE clerk_user_id = ?2) \
+       AND NOT EXISTS (SELECT 1 FROM deleted_clerk_user WHERE clerk_user_id = ?2)";
+
+/// Inserts or updates, unless the user was deleted or a later event was applied. An address that is somebody else's
+/// stays there, and this user has none then; one that the event does not tell stays as it is.
 const UPSERT: &str = "INSERT INTO users (id, email, email_verified, display_name, first_name, last_name, image_url, \
        tier, role, clerk_user_id, clerk_event_at, last_sign_in_at, created_at, updated_at) \
-     SELECT ?1, iif(EXISTS (SELECT 1 FROM users WHERE email = ?2 AND clerk_user_id IS NOT ?10), NULL, ?2), \
-       ?3, ?4, ?5, ?6, ?7, coalesce(?8, 'free'), coalesce(?9, 'user'), ?10, ?11, ?12, ?13, ?13 \
+     SELECT ?1, address, address IS NOT NULL AND ?3, ?4, ?5, ?6, ?7, coalesce(?8, 'free'), coalesce(?9, 'user'), \
+       ?10, ?11, ?12, ?13, ?13 \
+     FROM (SELECT iif(EXISTS (SELECT 1 FROM users WHERE email = ?2 AND clerk_user_id IS NOT ?10), NULL, ?2) AS address) \
      WHERE NOT EXISTS (SELECT 1 FROM deleted_clerk_user WHERE clerk_user_id = ?10) \
      ON CONFLICT (clerk_user_id) DO UPDATE SET \
-       email = coalesce(excluded.email, email), \
-       email_verified = iif(excluded.email IS NULL, email_verified, excluded.email_verified), \
+       email = iif(?2 IS NULL, email, excluded.email), \
+       email_verified = iif(?2 IS NULL, email_verified, excluded.email_verified), \
        display_name = excluded.display_name, first_name = excluded.first_name, last_name = excluded.last_name, \
        image_url = excluded.image_url, tier = coalesce(?8, tier), role = coalesce(?9, role), \
        clerk_event_at = excluded.clerk_event_at, \
        last_sign_in_at = coalesce(excluded.last_sign_in_at, last_sign_in_at), updated_at = excluded.updated_at \
      WHERE excluded.clerk_event_at >= clerk_event_at";
 
-/// Records the event and applies it, both or neither. Returns the user's id; none if the user was deleted.
+/// Who it is, or was, whom Clerk knows by an id.
+const FIND: &str = "SELECT id, 1 AS is_alive FROM users WHERE clerk_user_id = ?1 \
+     UNION ALL SELECT user_id, 0 FROM deleted_clerk_user WHERE clerk_user_id = ?1 AND user_id IS NOT NULL \
+     LIMIT 1";
+
+#[derive(Deserialize)]
+struct FoundRow {
+    id: String,
+    is_alive: u8,
+}
+
+/// What became of an event.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// The user whom the event is about; none if they were deleted.
+    pub user: Option<UserId>,
+    /// All whom it may have changed, the deleted among them.
+    pub touched: Vec<UserId>,
+}
+
+/// The user whom Clerk knows by this id, be it one who was deleted.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn find_clerk_user(database: &D1Database, clerk_user_id: &str) -> Result<Option<UserId>> {
+    let query = database.prepare(FIND).bind(&[clerk_user_id.into()])?;
+    query.first::<FoundRow>(None).await?.map(|row| parse_id(&row.id)).transpose()
+}
+
+/// Records the event and applies it, both or neither.
 ///
 /// # Errors
 /// If D1 can't be asked; nothing has changed then.
 pub async fn save_clerk_user(
     database: &D1Database,
     event: Event<'_>,
-    id_if_new: &str,
+    id_if_new: UserId,
     user: &ClerkUser,
-) -> Result<Option<String>> {
+) -> Result<Applied> {
     let email = text(user.email.as_deref());
+    let verified = JsValue::from(u32::from(user.email_verified));
     let clerk_id = JsValue::from_str(&user.clerk_user_id);
-    let release = database.prepare(RELEASE_EMAIL).bind(&[
+    let address = [
         email.clone(),
         clerk_id.clone(),
         number(event.happened_at),
-    ])?;
+        number(event.received_at),
+        verified.clone(),
+    ];
     let upsert = database.prepare(UPSERT).bind(&[
-        JsValue::from_str(id_if_new),
+        id_if_new.to_string().into(),
         email,
-        JsValue::from(u32::from(user.email_verified)),
+        verified,
         JsValue::from_str(&user.display_name),
         text(user.first_name.as_deref()),
         text(user.last_name.as_deref()),
@@ -283,26 +352,54 @@ pub async fn save_clerk_user(
         user.last_sign_in_at.map_or(JsValue::NULL, number),
         number(event.received_at),
     ])?;
-    let select = database.prepare("SELECT id FROM users WHERE clerk_user_id = ?").bind(&[clerk_id])?;
-    let results = database.batch(vec![record(database, event)?, release, upsert, select]).await?;
-    let rows: Vec<IdRow> = results.last().map(|result| result.results()).transpose()?.unwrap_or_default();
-    Ok(rows.into_iter().next().map(|row| row.id))
+    let results = database
+        .batch(vec![
+            database.prepare(RELEASE_EMAIL).bind(&address)?,
+            database.prepare(LINK).bind(&address)?,
+            upsert,
+            record(database, event)?,
+            database.prepare(FIND).bind(&[clerk_id])?,
+        ])
+        .await?;
+    let released: Vec<IdRow> =
+        results.first().map(|result| result.results()).transpose()?.unwrap_or_default();
+    let found: Vec<FoundRow> = results.last().map(|result| result.results()).transpose()?.unwrap_or_default();
+    applied(&found, &released)
 }
 
-/// Records the event and deletes the user for good, both or neither. Returns whether there was one.
+/// Records the event and deletes the user for good, both or neither. Returns whether there was one, too.
 ///
 /// # Errors
 /// If D1 can't be asked; nothing has changed then.
-pub async fn delete_clerk_user(database: &D1Database, event: Event<'_>, clerk_user_id: &str) -> Result<bool> {
+pub async fn delete_clerk_user(
+    database: &D1Database,
+    event: Event<'_>,
+    clerk_user_id: &str,
+) -> Result<(bool, Applied)> {
     let clerk_id = JsValue::from_str(clerk_user_id);
     let bury = database
-        .prepare("INSERT OR IGNORE INTO deleted_clerk_user (clerk_user_id, deleted_at) VALUES (?, ?)")
+        .prepare(
+            "INSERT OR IGNORE INTO deleted_clerk_user (clerk_user_id, deleted_at, user_id) \
+             VALUES (?1, ?2, (SELECT id FROM users WHERE clerk_user_id = ?1))",
+        )
         .bind(&[clerk_id.clone(), number(event.happened_at)])?;
-    let delete =
-        database.prepare("DELETE FROM users WHERE clerk_user_id = ? RETURNING id").bind(&[clerk_id])?;
-    let results = database.batch(vec![record(database, event)?, bury, delete]).await?;
-    let rows: Vec<IdRow> = results.last().map(|result| result.results()).transpose()?.unwrap_or_default();
-    Ok(!rows.is_empty())
+    let delete = database
+        .prepare("DELETE FROM users WHERE clerk_user_id = ? RETURNING id")
+        .bind(&[clerk_id.clone()])?;
+    let find = database.prepare(FIND).bind(&[clerk_id])?;
+    let results = database.batch(vec![bury, delete, record(database, event)?, find]).await?;
+    let deleted: Vec<IdRow> = results.get(1).map(|result| result.results()).transpose()?.unwrap_or_default();
+    let found: Vec<FoundRow> = results.last().map(|result| result.results()).transpose()?.unwrap_or_default();
+    Ok((!deleted.is_empty(), applied(&found, &[])?))
+}
+
+fn applied(found: &[FoundRow], released: &[IdRow]) -> Result<Applied> {
+    let alive = found.iter().find(|row| row.is_alive != 0);
+    let touched = found.iter().map(|row| &row.id).chain(released.iter().map(|row| &row.id));
+    Ok(Applied {
+        user: alive.map(|row| parse_id(&row.id)).transpose()?,
+        touched: touched.map(|id| parse_id(id)).collect::<Result<_>>()?,
+    })
 }
 
 /// Records an event that changes nothing.

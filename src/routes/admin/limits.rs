@@ -111,7 +111,7 @@ pub async fn set_override(app: App, admitted: Admitted) -> ApiResult {
         ApiError::Invalid { issues: must }
     })?;
     let value = u32::try_from(value).unwrap_or(u32::MAX);
-    let expires_at = parse_expiry(expires_at.as_ref(), app.now)?;
+    let expires_at = parse_expiry("expiresAt", expires_at.as_ref(), app.now)?;
     let most = find_policy(&app, &identity, &policy)?.window().most_units();
     if value > most {
         return Err(ApiError::Invalid { issues: format!("/value: this policy counts at most {most} units") });
@@ -140,7 +140,7 @@ pub async fn ban(app: App, admitted: Admitted) -> ApiResult {
     let Wanted { expires_at, reason } = read_body(&admitted).await?;
     check_reason(&reason)?;
     let identity = parse_identity(&admitted.item)?;
-    let until = parse_expiry(expires_at.as_ref(), app.now)?;
+    let until = parse_expiry("expiresAt", expires_at.as_ref(), app.now)?;
     let action = Action::Ban { until, reason: reason.clone() };
     act(&app, &admitted, &identity, action, Some(reason)).await
 }
@@ -340,7 +340,11 @@ fn parse_identity(text: &str) -> Result<Identity, ApiError> {
 }
 
 /// Milliseconds since 1970, or a text as ISO 8601 has it; in the future.
-fn parse_expiry(value: Option<&Value>, now: UnixMillis) -> Result<Option<u64>, ApiError> {
+pub(super) fn parse_expiry(
+    field: &str,
+    value: Option<&Value>,
+    now: UnixMillis,
+) -> Result<Option<u64>, ApiError> {
     let Some(value) = value.filter(|value| !value.is_null()) else { return Ok(None) };
     let millis = match value {
         Value::String(text) => js_sys::Date::parse(text),
@@ -350,7 +354,7 @@ fn parse_expiry(value: Option<&Value>, now: UnixMillis) -> Result<Option<u64>, A
     if millis > now.0 as f64 && millis <= 8.64e15 {
         return Ok(Some(millis as u64));
     }
-    let issues = "/expiresAt: must be a future instant, in milliseconds since 1970 or as ISO 8601".to_owned();
+    let issues = format!("/{field}: must be a future instant, in milliseconds since 1970 or as ISO 8601");
     Err(ApiError::Invalid { issues })
 }
 
@@ -371,7 +375,7 @@ fn parse_key(key: String) -> Result<String, ApiError> {
 }
 
 /// A body of this API. An empty one counts as `null`.
-async fn read_body<T: for<'de> Deserialize<'de>>(admitted: &Admitted) -> Result<T, ApiError> {
+pub(super) async fn read_body<T: for<'de> Deserialize<'de>>(admitted: &Admitted) -> Result<T, ApiError> {
     let bytes = body::read(&admitted.request, MAX_BODY_BYTES).await?;
     let text = if bytes.is_empty() { b"null".as_slice() } else { bytes.as_slice() };
     let value: Value = serde_json::from_slice(text).map_err(|_| ApiError::NotJson)?;
@@ -383,14 +387,14 @@ async fn read_body<T: for<'de> Deserialize<'de>>(admitted: &Admitted) -> Result<
 }
 
 /// The parameters of a query.
-struct Parameters(Vec<(String, String)>);
+pub(super) struct Parameters(Vec<(String, String)>);
 
 impl Parameters {
-    fn of(admitted: &Admitted) -> Result<Self, ApiError> {
+    pub(super) fn of(admitted: &Admitted) -> Result<Self, ApiError> {
         Ok(Self(admitted.request.url()?.query_pairs().into_owned().collect()))
     }
 
-    fn get(&self, name: &str) -> Option<&str> {
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
         self.0.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 }

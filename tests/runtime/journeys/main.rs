@@ -16,6 +16,7 @@ mod refusals;
 mod restart;
 mod sources;
 mod turnstile;
+mod users;
 mod webhooks;
 
 use std::sync::OnceLock;

@@ -1,5 +1,6 @@
 //! Clerk's webhooks: signed, in any order, several times.
 
+use std::path::PathBuf;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -8,7 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use hmac::{Hmac, Mac};
 use journeys::{Answer, Client, Options, Runtime};
-use reqwest::Method;
+use reqwest::{Method, RequestBuilder};
 use rusqlite::{Connection, OpenFlags, types::Value as Cell};
 use serde_json::{Value, json};
 use sha2::Sha256;
@@ -22,7 +23,7 @@ fn hooked() -> &'static Runtime {
 }
 
 /// An id that no other message or user of this run has.
-fn fresh(kind: &str) -> String {
+pub(crate) fn fresh(kind: &str) -> String {
     static LAST: AtomicUsize = AtomicUsize::new(0);
     format!("{kind}_{}", LAST.fetch_add(1, Ordering::Relaxed))
 }
@@ -38,25 +39,36 @@ fn sign(id: &str, timestamp: u64, body: &str) -> String {
 }
 
 /// Delivers a message as Svix does.
-async fn deliver(url: &str, id: &str, body: &str) -> Answer {
+pub(crate) async fn deliver(url: &str, id: &str, body: &str) -> Answer {
+    Answer::to(delivery(url, id, body)).await
+}
+
+/// Delivers a message to a server that may die over it.
+pub(crate) async fn try_deliver(url: &str, id: &str, body: &str) -> Option<Answer> {
+    let response = delivery(url, id, body).send().await.ok()?;
+    let (status, headers) = (response.status().as_u16(), response.headers().clone());
+    Some(Answer { status, headers, text: response.text().await.ok()? })
+}
+
+fn delivery(url: &str, id: &str, body: &str) -> RequestBuilder {
     let timestamp = now_s();
     let request = Client::new(url)
         .request(Method::POST, "/api/webhooks/clerk")
         .header("svix-id", id)
         .header("svix-timestamp", timestamp.to_string())
         .header("svix-signature", sign(id, timestamp, body));
-    Answer::to(request.header("Content-Type", "application/json").body(body.to_owned())).await
+    request.header("Content-Type", "application/json").body(body.to_owned())
 }
 
 /// Delivers an event in a message of its own.
-async fn tell(url: &str, kind: &str, happened_at: u64, data: Value) -> Value {
+pub(crate) async fn tell(url: &str, kind: &str, happened_at: u64, data: Value) -> Value {
     let event = json!({ "type": kind, "object": "event", "timestamp": happened_at, "data": data });
     let answer = deliver(url, &fresh("msg"), &event.to_string()).await;
     assert_eq!(answer.status, 200, "{answer:?}");
     answer.json()
 }
 
-fn user(id: &str, email: &str, tier: &str) -> Value {
+pub(crate) fn user(id: &str, email: &str, tier: &str) -> Value {
     json!({
         "id": id, "object": "user", "first_name": "Ada", "last_name": "Lovelace", "image_url": "https://img.example/1",
         "email_addresses": [
@@ -70,18 +82,32 @@ fn user(id: &str, email: &str, tier: &str) -> Value {
 }
 
 /// Columns of a user's row in D1, read from outside; none if there is no such user.
-fn row<const N: usize>(runtime: &Runtime, clerk_user_id: &str, columns: [&str; N]) -> Option<[Cell; N]> {
-    let folder = runtime.state().join("v3/d1/miniflare-D1DatabaseObject");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+pub(crate) fn row<const N: usize>(
+    runtime: &Runtime,
+    clerk_user_id: &str,
+    columns: [&str; N],
+) -> Option<[Cell; N]> {
     let query = format!("SELECT {} FROM users WHERE clerk_user_id = ?", columns.join(", "));
-    files.filter(|file| file.extension().is_some_and(|extension| extension == "sqlite")).find_map(|file| {
+    d1_files(runtime).find_map(|file| {
         let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
         let found = |row: &rusqlite::Row<'_>| Ok(std::array::from_fn(|n| row.get(n).unwrap()));
         database.query_row(&query, [clerk_user_id], found).ok()
     })
 }
 
-fn text(value: &str) -> Cell {
+/// The files that D1 keeps. The runtime keeps one of its own beside the database; that one has no such tables.
+pub(crate) fn d1_files(runtime: &Runtime) -> impl Iterator<Item = PathBuf> + use<> {
+    let folder = runtime.state().join("v3/d1/miniflare-D1DatabaseObject");
+    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    files.filter(|file| file.extension().is_some_and(|extension| extension == "sqlite"))
+}
+
+/// Changes rows of the stopped runtime's D1; returns how many.
+pub(crate) fn change_d1(runtime: &Runtime, statement: &str) -> usize {
+    d1_files(runtime).map(|file| Connection::open(file).unwrap().execute(statement, ()).unwrap_or(0)).sum()
+}
+
+pub(crate) fn text(value: &str) -> Cell {
     Cell::Text(value.to_owned())
 }
 
@@ -140,11 +166,68 @@ async fn an_address_belongs_to_whom_it_came_last() {
     tell(&runtime.url, "user.created", 1_000, user(&first, &email, "free")).await;
     tell(&runtime.url, "user.created", 2_000, user(&second, &email.to_uppercase(), "free")).await;
     assert_eq!(row(runtime, &first, ["email"]), Some([Cell::Null]));
-    assert_eq!(row(runtime, &second, ["email"]), Some([text(&email.to_uppercase())]));
+    assert_eq!(row(runtime, &second, ["email"]), Some([text(&email)]));
     // An older event of a third one does not take it.
     let third = fresh("user");
     tell(&runtime.url, "user.created", 1_500, user(&third, &email, "free")).await;
     assert_eq!(row(runtime, &third, ["email"]), Some([Cell::Null]));
+    // Nor does one who did not verify it.
+    let mut unverified = user(&third, &email, "free");
+    unverified["email_addresses"][1]["verification"] = json!({ "status": "unverified" });
+    tell(&runtime.url, "user.updated", 3_000, unverified).await;
+    assert_eq!(row(runtime, &third, ["email", "email_verified"]), Some([Cell::Null, Cell::Integer(0)]));
+    assert_eq!(row(runtime, &second, ["email"]), Some([text(&email)]));
+}
+
+/// A user changes again and again: the note of each change takes the place of the one before.
+#[tokio::test]
+async fn many_changes_of_a_user_at_once_all_count() {
+    let (runtime, id) = (hooked(), fresh("user"));
+    let email = format!("{id}@example.org");
+    tell(&runtime.url, "user.created", 1_000, user(&id, &email, "free")).await;
+    let changes = (0..40).map(|n| {
+        let tier = if n == 39 { "pro" } else { "free" };
+        tell(&runtime.url, "user.updated", 2_000 + n, user(&id, &email, tier))
+    });
+    futures::future::join_all(changes).await;
+    let expected = [text("pro"), Cell::Integer(2_039)];
+    assert_eq!(row(runtime, &id, ["tier", "clerk_event_at"]), Some(expected));
+}
+
+/// Whoever signed up here and verified an address is the one who comes from Clerk with the same.
+#[tokio::test]
+async fn a_user_who_signed_up_here_comes_back_through_clerk() {
+    let mut runtime = Runtime::start(Options::default());
+    runtime.stop();
+    for (id, verified) in [("aaaa", 1), ("bbbb", 0)] {
+        let statement = format!(
+            "INSERT INTO users (id, email, email_verified, tier, created_at, updated_at)
+             VALUES ('00000000-0000-4000-8000-00000000{id}', '{id}@example.org', {verified}, 'pro', 1, 1)"
+        );
+        assert_eq!(change_d1(&runtime, &statement), 1);
+    }
+    runtime.restart();
+
+    let (known, stranger) = (fresh("user"), fresh("user"));
+    let linked = tell(&runtime.url, "user.created", 1_000, user(&known, "AAAA@example.org", "")).await;
+    assert_eq!(linked["userId"], "00000000-0000-4000-8000-00000000aaaa");
+    let expected = [text("aaaa@example.org"), text("pro"), text("Ada Lovelace")];
+    assert_eq!(row(&runtime, &known, ["email", "tier", "display_name"]), Some(expected));
+
+    // Who did not verify the address here may be anybody: two users, and the address stays where it is.
+    let other = tell(&runtime.url, "user.created", 1_000, user(&stranger, "bbbb@example.org", "free")).await;
+    assert_ne!(other["userId"], "00000000-0000-4000-8000-00000000bbbb");
+    assert_eq!(row(&runtime, &stranger, ["email", "email_verified"]), Some([Cell::Null, Cell::Integer(0)]));
+}
+
+#[tokio::test]
+async fn webhooks_can_be_switched_off() {
+    let runtime =
+        Runtime::start(Options { vars: vec![("DISABLE_CLERK_WEBHOOKS", "true")], with_faults: false });
+    let refused = deliver(&runtime.url, "m", "{}").await;
+    refused.assert_problem(410, "CLERK_WEBHOOKS_DISABLED");
+    let detail = "Clerk webhooks are disabled. Auth has migrated to Better Auth.";
+    assert_eq!(refused.json()["error"], detail);
 }
 
 #[tokio::test]

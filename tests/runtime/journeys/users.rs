@@ -1,0 +1,545 @@
+//! Users: what admins do to them, and that a change acts on the very next request, whatever is killed when.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use futures::StreamExt;
+use futures::future::join_all;
+use journeys::{Answer, Client, Options, Runtime};
+use reqwest::Method;
+use rusqlite::{Connection, OpenFlags, types::Value as Cell};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio_postgres::NoTls;
+
+use crate::webhooks::{change_d1, d1_files, deliver, fresh, row, tell, text, try_deliver, user};
+
+/// What `cargo xtask dev` says in its ready file.
+const KEY: &str = "fake-development-admin-key-not-for-production-000000";
+const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
+
+fn served() -> &'static Runtime {
+    static SERVED: OnceLock<Runtime> = OnceLock::new();
+    SERVED.get_or_init(|| Runtime::start(Options::default()))
+}
+
+async fn admin(url: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+    let request = Client::new(url).request(method, path).header("X-Admin-Key", KEY);
+    Answer::to(match body {
+        Some(body) => request.json(&body),
+        None => request,
+    })
+    .await
+}
+
+async fn done(url: &str, method: Method, path: &str, body: Option<Value>) -> Value {
+    let answer = admin(url, method, path, body).await;
+    assert!(matches!(answer.status, 200 | 201), "{answer:?}");
+    answer.json()
+}
+
+/// A user made by an admin; returns the id.
+async fn create(url: &str, email: &str) -> String {
+    let created = done(url, Method::POST, "/admin/auth/users", Some(json!({ "email": email }))).await;
+    created["user"]["id"].as_str().unwrap().to_owned()
+}
+
+/// Asks PostgreSQL from outside; returns how many rows it was about.
+async fn postgres(runtime: &Runtime, statement: &str, values: &[&str]) -> u64 {
+    let url = runtime.ready()["postgres_url"].as_str().unwrap().to_owned();
+    let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
+    let connection = tokio::spawn(connection);
+    let values: Vec<_> = values.iter().map(|value| (value as _, tokio_postgres::types::Type::TEXT)).collect();
+    let n = client.query_typed(statement, &values).await.unwrap().len();
+    drop(client);
+    connection.await.unwrap().unwrap();
+    n as u64
+}
+
+/// Gives a user an API key, as an older version of the service would have.
+async fn give_key(runtime: &Runtime, user: &str) -> String {
+    let key = format!("blq_{}", fresh("key"));
+    let hash = format!("{:x}", Sha256::digest(&key));
+    let statement = "INSERT INTO api_keys (user_id, key_hash, key_prefix, name, rate_limit_per_minute)
+                     VALUES ($1::text::uuid, $2, 'blq_key_', 'A journey', 1000) RETURNING 1";
+    assert_eq!(postgres(runtime, statement, &[user, &hash]).await, 1);
+    key
+}
+
+async fn n_keys(runtime: &Runtime, user: &str) -> u64 {
+    postgres(runtime, "SELECT 1 FROM api_keys WHERE user_id = $1::text::uuid", &[user]).await
+}
+
+/// A request with a key, from a network of its own.
+async fn with_key(url: &str, method: Method, path: &str, key: &str) -> Answer {
+    let request =
+        Client::new(url).request(method.clone(), path).header("Authorization", format!("Bearer {key}"));
+    Answer::to(if method == Method::POST { request.body("{}") } else { request }).await
+}
+
+/// The tier that a request with this key has; the status if it is refused.
+async fn tier(url: &str, key: &str) -> Result<String, u16> {
+    let answer = with_key(url, Method::GET, "/api/rate-limit", key).await;
+    match answer.status {
+        200 => Ok(answer.json()["tier"].as_str().unwrap().to_owned()),
+        status => Err(status),
+    }
+}
+
+/// What 50 requests at once are answered: status and limit, without duplicates.
+async fn limits_of_fifty(url: &str, key: &str) -> Vec<(u16, String)> {
+    let asking = (0..50).map(|_| with_key(url, Method::POST, "/api/compile", key));
+    let mut seen: Vec<_> = join_all(asking)
+        .await
+        .iter()
+        .map(|answer| (answer.status, answer.header("x-ratelimit-limit").to_owned()))
+        .collect();
+    seen.sort();
+    seen.dedup();
+    seen
+}
+
+/// Rows that a query counts in D1, read from outside.
+fn count(runtime: &Runtime, query: &str) -> u64 {
+    d1_files(runtime)
+        .filter_map(|file| {
+            let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
+            database.query_row(query, [], |row| row.get::<_, u64>(0)).ok()
+        })
+        .sum()
+}
+
+async fn becomes_none(what: &str, seconds: u64, n: impl AsyncFn() -> u64) {
+    let patience = Instant::now() + Duration::from_secs(seconds);
+    while n().await > 0 {
+        assert!(Instant::now() < patience, "{what} are still there");
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+#[tokio::test]
+async fn an_admin_creates_finds_and_changes_a_user() {
+    let url = &served().url;
+    let name = fresh("grace");
+    let body =
+        json!({ "email": format!("{name}@Example.org"), "displayName": "Grace Hopper", "role": "user" });
+    let created = admin(url, Method::POST, "/api/admin/auth/users", Some(body.clone())).await;
+    assert_eq!(created.status, 201, "{created:?}");
+    let (created, email) = (created.json(), format!("{name}@example.org"));
+    let id = created["user"]["id"].as_str().unwrap();
+    assert_eq!(created, json!({ "success": true, "user": { "id": id, "email": email, "role": "user" } }));
+    admin(url, Method::POST, "/admin/auth/users", Some(body)).await.assert_problem(409, "user_exists");
+
+    let path = format!("/admin/users/{id}");
+    let mut shown = done(url, Method::GET, &path, None).await["user"].take();
+    for name in ["createdAt", "updatedAt"] {
+        let at = shown[name].take();
+        assert!(at.as_str().unwrap().ends_with('Z'), "{at}");
+    }
+    let expected = json!({
+        "id": id, "email": email, "name": "Grace Hopper", "emailVerified": false, "image": null, "tier": "free",
+        "role": "user", "banned": false, "banReason": null, "banExpires": null, "createdAt": null, "updatedAt": null,
+    });
+    assert_eq!(shown, expected);
+
+    let changed = done(url, Method::PATCH, &path, Some(json!({ "tier": "pro" }))).await;
+    assert_eq!((&changed["user"]["tier"], &changed["user"]["role"]), (&json!("pro"), &json!("user")));
+    let changed = done(url, Method::PATCH, &path, Some(json!({ "role": "admin" }))).await;
+    assert_eq!((&changed["user"]["tier"], &changed["user"]["role"]), (&json!("pro"), &json!("admin")));
+
+    // Found by everything one may ask for, and by nothing else.
+    for (query, n) in [
+        (format!("search={}", name.to_uppercase()), 1),
+        ("search=grace%20hop&tier=pro&role=admin".to_owned(), 1),
+        (format!("search={name}&tier=free"), 0),
+        (format!("search={name}&role=user"), 0),
+        (format!("search={name}&tier=enterprise"), 0),
+        (format!("search={name}%25"), 0),
+        (format!("search={name}&offset=1"), 0),
+    ] {
+        let page = done(url, Method::GET, &format!("/api/admin/users?{query}&limit=2"), None).await;
+        assert_eq!(page["users"].as_array().unwrap().len(), n, "{query}: {page}");
+        assert_eq!(page["limit"], 2);
+    }
+    let all = done(url, Method::GET, "/admin/users", None).await;
+    assert_eq!((&all["limit"], &all["offset"]), (&json!(50), &json!(0)));
+    assert!(all["total"].as_u64().unwrap() >= all["users"].as_array().unwrap().len() as u64, "{all}");
+
+    let audit = done(url, Method::GET, &format!("/admin/limits/audit?identity=user:{id}"), None).await;
+    let entries: Vec<_> = audit["entries"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|entry| {
+            (entry["action"].clone(), entry["before"]["tier"].clone(), entry["after"]["tier"].clone())
+        })
+        .collect();
+    let [free, pro] = [json!("free"), json!("pro")];
+    let expected = [
+        (json!("update_user"), pro.clone(), pro.clone()),
+        (json!("update_user"), free.clone(), pro),
+        (json!("create_user"), Value::Null, free),
+    ];
+    assert_eq!(entries, expected, "{audit}");
+    assert_eq!(audit["entries"][0]["author"], "admin-key");
+    assert!(!audit.to_string().contains(&email), "{audit}");
+
+    assert_eq!(done(url, Method::DELETE, &path, None).await["success"], true);
+    admin(url, Method::GET, &path, None).await.assert_problem(404, "not_found");
+    admin(url, Method::DELETE, &path, None).await.assert_problem(404, "not_found");
+}
+
+#[tokio::test]
+async fn what_cannot_be_done_to_users_is_refused() {
+    let url = &served().url;
+    let id = create(url, &format!("{}@example.org", fresh("ann"))).await;
+    let path = format!("/admin/users/{id}");
+    let (post, patch) = (Method::POST, Method::PATCH);
+    let long = "x".repeat(501);
+    for (method, path, body) in [
+        (&post, "/admin/auth/users", json!({})),
+        (&post, "/admin/auth/users", json!({ "email": "ann" })),
+        (&post, "/admin/auth/users", json!({ "email": "a@b.co", "role": "emperor" })),
+        (&post, "/admin/auth/users", json!({ "email": "a@b.co", "displayName": " " })),
+        (&post, "/admin/auth/users", json!({ "email": "a@b.co", "displayName": long })),
+        (&patch, &path, json!({})),
+        (&patch, &path, json!({ "tier": "enterprise" })),
+        (&patch, &path, json!({ "role": 7 })),
+        (&post, &format!("{path}/ban"), json!({ "reason": long })),
+        (&post, &format!("{path}/ban"), json!({ "expires": 1 })),
+        (&post, &format!("{path}/ban"), json!({ "expires": "yesterday" })),
+    ] {
+        admin(url, method.clone(), path, Some(body)).await.assert_problem(400, "invalid_body");
+    }
+    for query in ["limit=0", "limit=101", "limit=x", "offset=-1", &format!("search={long}")] {
+        admin(url, Method::GET, &format!("/admin/users?{query}"), None)
+            .await
+            .assert_problem(400, "query_unusable");
+    }
+    for unknown in [NOBODY, "nobody", &id.to_uppercase()] {
+        for (method, rest, body) in [
+            (Method::GET, "", None),
+            (Method::PATCH, "", Some(json!({ "tier": "pro" }))),
+            (Method::DELETE, "", None),
+            (Method::POST, "/ban", Some(json!({}))),
+            (Method::POST, "/unban", Some(json!({}))),
+            (Method::DELETE, "/sessions", None),
+        ] {
+            let answer = admin(url, method, &format!("/admin/users/{unknown}{rest}"), body).await;
+            answer.assert_problem(404, "not_found");
+            assert_eq!(answer.json()["error"], "User not found");
+        }
+    }
+    let ended = done(url, Method::DELETE, &format!("{path}/sessions"), None).await;
+    assert_eq!(ended["message"], format!("Revoked 0 session(s) for user {id}"));
+    Client::new(url).get("/api/admin/users").await.assert_problem(401, "unauthorized");
+    let page = Client::new(url).navigate("/admin/users").await;
+    assert!(page.header("content-type").starts_with("text/html"), "{page:?}");
+}
+
+/// The tier is the one of the record from the very next request on, for all of 50 at once.
+#[tokio::test]
+async fn another_tier_acts_on_the_next_request() {
+    let runtime = served();
+    let (url, clerk_id) = (&runtime.url, fresh("user"));
+    let email = format!("{clerk_id}@example.org");
+    let created = tell(url, "user.created", 1_000, user(&clerk_id, &email, "free")).await;
+    let id = created["userId"].as_str().unwrap();
+    let key = give_key(runtime, id).await;
+    assert_eq!(limits_of_fifty(url, &key).await, [(400, "60".to_owned())]);
+
+    tell(url, "user.updated", 2_000, user(&clerk_id, &email, "pro")).await;
+    assert_eq!(limits_of_fifty(url, &key).await, [(400, "300".to_owned())]);
+    let path = format!("/admin/users/{id}");
+    done(url, Method::PATCH, &path, Some(json!({ "tier": "admin" }))).await;
+    assert_eq!(tier(url, &key).await, Ok("admin".to_owned()));
+    done(url, Method::PATCH, &path, Some(json!({ "tier": "pro" }))).await;
+    assert_eq!(limits_of_fifty(url, &key).await, [(400, "300".to_owned())]);
+}
+
+#[tokio::test]
+async fn a_ban_acts_on_the_next_request_and_ends() {
+    let runtime = served();
+    let url = &runtime.url;
+    let id = create(url, &format!("{}@example.org", fresh("bob"))).await;
+    let key = give_key(runtime, &id).await;
+    assert_eq!(tier(url, &key).await, Ok("free".to_owned()));
+
+    let path = format!("/admin/users/{id}");
+    let banned = done(url, Method::POST, &format!("{path}/ban"), Some(json!({ "reason": "spam" }))).await;
+    assert_eq!((&banned["user"]["banned"], &banned["user"]["banReason"]), (&json!(true), &json!("spam")));
+    for _ in 0..3 {
+        let refused = with_key(url, Method::POST, "/api/compile", &key).await;
+        refused.assert_problem(403, "account_suspended");
+        assert_eq!(refused.json()["error"], "Account has been suspended: spam");
+    }
+    let unbanned = done(url, Method::POST, &format!("{path}/unban"), Some(json!({}))).await;
+    assert_eq!((&unbanned["user"]["banned"], &unbanned["user"]["banReason"]), (&json!(false), &Value::Null));
+    assert_eq!(tier(url, &key).await, Ok("free".to_owned()));
+
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64;
+    let body = json!({ "expires": now + 2_000 });
+    let banned = done(url, Method::POST, &format!("{path}/ban"), Some(body)).await;
+    assert!(banned["user"]["banExpires"].as_str().unwrap().ends_with('Z'), "{banned}");
+    assert_eq!(tier(url, &key).await, Err(403));
+    let patience = Instant::now() + Duration::from_secs(5);
+    while tier(url, &key).await == Err(403) {
+        assert!(Instant::now() < patience, "the ban does not end");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    assert_eq!(tier(url, &key).await, Ok("free".to_owned()));
+}
+
+#[tokio::test]
+async fn a_deleted_users_key_is_refused_and_gone() {
+    let runtime = served();
+    let (url, clerk_id) = (&runtime.url, fresh("user"));
+    let email = format!("{clerk_id}@example.org");
+    let created = tell(url, "user.created", 1_000, user(&clerk_id, &email, "pro")).await;
+    let id = created["userId"].as_str().unwrap();
+    let key = give_key(runtime, id).await;
+    assert_eq!(tier(url, &key).await, Ok("pro".to_owned()));
+    let gone = json!({ "id": clerk_id, "object": "user", "deleted": true });
+    assert_eq!(tell(url, "user.deleted", 2_000, gone).await["deleted"], true);
+    with_key(url, Method::POST, "/api/compile", &key).await.assert_problem(401, "api_key_invalid");
+    assert_eq!(n_keys(runtime, id).await, 0);
+
+    // One whom an admin deletes stays deleted, whatever is told of them later.
+    let clerk_id = fresh("user");
+    let created = tell(url, "user.created", 1_000, user(&clerk_id, &email, "pro")).await;
+    let id = created["userId"].as_str().unwrap();
+    let key = give_key(runtime, id).await;
+    assert_eq!(tier(url, &key).await, Ok("pro".to_owned()));
+    done(url, Method::DELETE, &format!("/admin/users/{id}"), None).await;
+    assert_eq!(tier(url, &key).await, Err(401));
+    assert_eq!(n_keys(runtime, id).await, 0);
+    let late = tell(url, "user.updated", 9_000, user(&clerk_id, &email, "pro")).await;
+    assert_eq!(late["userId"], Value::Null);
+    assert_eq!(row(runtime, &clerk_id, ["id"]), None);
+}
+
+/// A user is deleted while PostgreSQL says nothing: it is acknowledged and acts, and the keys go later.
+#[tokio::test]
+async fn a_deletion_does_not_wait_for_the_record_of_keys() {
+    let runtime = Runtime::start(Options::default());
+    let (url, clerk_id) = (&runtime.url, fresh("user"));
+    let created = tell(url, "user.created", 1_000, user(&clerk_id, "p@example.org", "pro")).await;
+    let by_hook = created["userId"].as_str().unwrap();
+    let by_admin = create(url, "q@example.org").await;
+    let keys = [give_key(&runtime, by_hook).await, give_key(&runtime, &by_admin).await];
+    for key in &keys {
+        assert!(tier(url, key).await.is_ok());
+    }
+    runtime.pause_postgres();
+    let gone = json!({ "id": clerk_id, "object": "user", "deleted": true });
+    assert_eq!(tell(url, "user.deleted", 2_000, gone).await["deleted"], true);
+    done(url, Method::DELETE, &format!("/admin/users/{by_admin}"), None).await;
+    for key in &keys {
+        let refused = with_key(url, Method::POST, "/api/compile", key).await;
+        assert_eq!(refused.status, 401, "{refused:?}");
+    }
+    runtime.resume_postgres();
+    for id in [by_hook, &by_admin] {
+        becomes_none("keys", 60, async || n_keys(&runtime, id).await).await;
+    }
+    becomes_none("notes", 10, async || count(&runtime, "SELECT count(*) FROM user_change")).await;
+}
+
+/// As if the Worker had died between D1 and the object: the message comes again, or the schedule does it.
+#[tokio::test]
+async fn what_a_crash_left_is_finished() {
+    let mut runtime = Runtime::start(Options::default());
+    let mut people = Vec::new();
+    for n in 0..2 {
+        let clerk_id = fresh("user");
+        let email = format!("left{n}@example.org");
+        let created = tell(&runtime.url, "user.created", 1_000, user(&clerk_id, &email, "free")).await;
+        let id = created["userId"].as_str().unwrap().to_owned();
+        let key = give_key(&runtime, &id).await;
+        assert_eq!(tier(&runtime.url, &key).await, Ok("free".to_owned()));
+        people.push((clerk_id, email, id, key));
+    }
+    runtime.stop();
+    assert_eq!(
+        change_d1(&runtime, "UPDATE users SET tier = 'pro', clerk_event_at = 2000, updated_at = 2000"),
+        2
+    );
+    let event = "INSERT INTO webhook_event (id, type, received_at) VALUES ('msg_lost', 'user.updated', 9e12)";
+    assert_eq!(change_d1(&runtime, event), 1);
+    let mails = "INSERT INTO verification (id, identifier, value, expires_at, created_at)
+                 VALUES ('old', 'old', 'x', 1000, 1), ('new', 'new', 'x', 9e12, 1)";
+    assert_eq!(change_d1(&runtime, mails), 2);
+    runtime.restart();
+
+    let url = &runtime.url;
+    let [first, second] = &people[..] else { panic!("{people:?}") };
+    for (.., key) in &people {
+        assert_eq!(tier(url, key).await, Ok("free".to_owned()), "nobody told the object yet");
+    }
+    let data = user(&first.0, &first.1, "pro");
+    let again = json!({ "type": "user.updated", "timestamp": 2_000, "data": data });
+    let again = deliver(url, "msg_lost", &again.to_string()).await;
+    assert_eq!((again.status, &again.json()["message"]), (200, &json!("Already received")));
+    assert_eq!(tier(url, &first.3).await, Ok("pro".to_owned()));
+    assert_eq!(tier(url, &second.3).await, Ok("free".to_owned()));
+
+    assert_eq!(Client::new(url).get("/cdn-cgi/local/scheduled").await.status, 200);
+    becomes_none("notes", 10, async || count(&runtime, "SELECT count(*) FROM user_change")).await;
+    assert_eq!(tier(url, &second.3).await, Ok("pro".to_owned()));
+    becomes_none("old mails", 10, async || {
+        count(&runtime, "SELECT count(*) FROM verification WHERE id = 'old'")
+    })
+    .await;
+    assert_eq!(count(&runtime, "SELECT count(*) FROM verification WHERE id = 'new'"), 1);
+}
+
+/// Users of the journey below; the first half are there, with keys in use, before it begins.
+const USERS: usize = 40;
+/// How often everything is killed.
+const CRASHES: usize = 10;
+
+/// Numbers that look random and are the same in every run.
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, n: u64) -> u64 {
+        // Constants of Knuth's MMIX.
+        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        (self.0 >> 33) % n
+    }
+}
+
+fn clerk_id(n: usize) -> String {
+    format!("user_storm_{n}")
+}
+
+/// A message: its id and its body.
+type Told = (String, String);
+
+/// 100 messages about the users, in no order, with 20 of them twice. Addresses move among the users, too.
+fn storm() -> Vec<Told> {
+    let mut dice = Dice(2_026);
+    let mut messages: Vec<Told> = Vec::new();
+    for n in 0..100_u64 {
+        let (who, at) = (clerk_id((n as usize) % USERS), 10_000 + n * 7);
+        let (kind, data) = if n % 9 == 8 {
+            ("user.deleted", json!({ "id": who, "object": "user", "deleted": true }))
+        } else {
+            let kind = if n < 40 { "user.created" } else { "user.updated" };
+            let email = format!("storm{}@example.org", dice.below(60));
+            let tier = ["free", "pro", "admin", "emperor"][dice.below(4) as usize];
+            (kind, user(&who, &email, tier))
+        };
+        let body = json!({ "type": kind, "timestamp": at, "data": data });
+        messages.push((format!("msg_storm_{n}"), body.to_string()));
+    }
+    for n in 0..20 {
+        messages.push(messages[n * 5].clone());
+    }
+    for n in (1..messages.len()).rev() {
+        messages.swap(n, dice.below(n as u64 + 1) as usize);
+    }
+    messages
+}
+
+/// What D1 knows of the users: all but ids, versions and times of receipt.
+fn users_of(runtime: &Runtime) -> BTreeMap<String, [Cell; 6]> {
+    let columns = ["email", "email_verified", "display_name", "tier", "role", "clerk_event_at"];
+    let of = |n| Some((clerk_id(n), row(runtime, &clerk_id(n), columns)?));
+    (0..USERS).filter_map(of).collect()
+}
+
+/// The first half of the users, and a key of each that was in use.
+async fn prepare(runtime: &Runtime) -> Vec<(usize, String, String)> {
+    let mut people = Vec::new();
+    for n in 0..USERS / 2 {
+        let data = user(&clerk_id(n), &format!("first{n}@example.org"), "free");
+        let created = tell(&runtime.url, "user.created", 1_000, data).await;
+        let id = created["userId"].as_str().unwrap().to_owned();
+        let key = give_key(runtime, &id).await;
+        assert_eq!(tier(&runtime.url, &key).await, Ok("free".to_owned()));
+        people.push((n, id, key));
+    }
+    people
+}
+
+/// Delivers everything, as Svix does until it is acknowledged, while everything is killed again and again. The
+/// record ends as it would have without, and what requests are judged by agrees with it.
+#[tokio::test]
+async fn no_crash_loses_or_doubles_what_was_told_of_users() {
+    let calm = Runtime::start(Options::default());
+    prepare(&calm).await;
+    for (id, body) in storm() {
+        let answer = deliver(&calm.url, &id, &body).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+    }
+    let expected = users_of(&calm);
+    drop(calm);
+    assert!((10..USERS).contains(&expected.len()), "{expected:?}");
+
+    let mut runtime = Runtime::start(Options::default());
+    let people = prepare(&runtime).await;
+    let (mut dice, mut waiting, mut n_unheard) = (Dice(7), storm(), 0);
+    for crash in 0..=CRASHES {
+        let url = runtime.url.clone();
+        let mut deliveries = futures::stream::iter(std::mem::take(&mut waiting))
+            .map(|(id, body)| {
+                let url = &url;
+                async move {
+                    let status = try_deliver(url, &id, &body).await.map(|answer| answer.status);
+                    (status, (id, body))
+                }
+            })
+            .buffer_unordered(6);
+        let mut lives = crash < CRASHES;
+        let death = tokio::time::sleep(Duration::from_millis(20 + dice.below(200)));
+        tokio::pin!(death);
+        loop {
+            tokio::select! {
+                () = &mut death, if lives => {
+                    runtime.kill();
+                    lives = false;
+                }
+                delivered = deliveries.next() => match delivered {
+                    Some((Some(200), _)) => {}
+                    Some((status, message)) => {
+                        assert!(crash < CRASHES, "{status:?} without a crash");
+                        n_unheard += 1;
+                        waiting.push(message);
+                    }
+                    None => break,
+                }
+            }
+        }
+        drop(deliveries);
+        if crash < CRASHES {
+            if lives {
+                runtime.kill();
+            }
+            runtime.restart();
+        }
+    }
+    assert!(waiting.is_empty() && n_unheard > CRASHES, "the crashes came too late: {n_unheard}");
+    assert_eq!(users_of(&runtime), expected);
+
+    // Every message was acknowledged, so everything acts already.
+    for (n, id, key) in &people {
+        let recorded = row(&runtime, &clerk_id(*n), ["id", "tier"]);
+        let judged = tier(&runtime.url, key).await;
+        match recorded {
+            Some([found, Cell::Text(tier)]) => assert_eq!((found, judged), (text(id), Ok(tier)), "{n}"),
+            gone => assert_eq!((gone, judged), (None, Err(401)), "{n}"),
+        }
+    }
+
+    runtime.stop();
+    change_d1(&runtime, "UPDATE user_change SET changed_at = 0");
+    runtime.restart();
+    assert_eq!(Client::new(&runtime.url).get("/cdn-cgi/local/scheduled").await.status, 200);
+    becomes_none("notes", 20, async || count(&runtime, "SELECT count(*) FROM user_change")).await;
+    for (n, id, _) in &people {
+        let is_alive = row(&runtime, &clerk_id(*n), ["id"]).is_some();
+        assert_eq!(n_keys(&runtime, id).await, u64::from(is_alive), "{n}");
+    }
+}
