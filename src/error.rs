@@ -61,6 +61,13 @@ pub enum ApiError {
     },
     /// The caller is known and may not.
     Forbidden(Forbidden),
+    /// A key asks for keys.
+    KeysForPeople,
+    /// What a path or body names is not there.
+    Missing {
+        /// What is missing.
+        detail: &'static str,
+    },
     /// The user is suspended.
     Suspended {
         /// Why.
@@ -124,6 +131,13 @@ pub enum ApiError {
         cause: String,
         /// Further members of the answer.
         extra: Map<String, Value>,
+    },
+    /// A part of the platform that this route needs is not bound.
+    NotConfigured {
+        /// What is missing.
+        detail: &'static str,
+        /// The reason, for the log alone.
+        cause: String,
     },
     /// A variable has a value that can't be used.
     Misconfigured(ConfigError),
@@ -189,6 +203,11 @@ impl ApiError {
         Self::Unavailable { what, cause: cause.to_string(), extra: Map::new() }
     }
 
+    /// A part of the platform that is not bound.
+    pub fn not_configured(detail: &'static str, cause: impl ToString) -> Self {
+        Self::NotConfigured { detail, cause: cause.to_string() }
+    }
+
     /// The status this failure is answered with.
     pub fn status(&self) -> u16 {
         self.face().status
@@ -197,7 +216,9 @@ impl ApiError {
     /// What only the log may know.
     pub fn cause(&self) -> Option<&str> {
         match self {
-            Self::Unavailable { cause, .. } | Self::Internal { cause } => Some(cause),
+            Self::Unavailable { cause, .. }
+            | Self::NotConfigured { cause, .. }
+            | Self::Internal { cause } => Some(cause),
             _ => None,
         }
     }
@@ -239,6 +260,13 @@ impl ApiError {
             Self::Forbidden(forbidden) => {
                 let (code, detail) = describe(forbidden);
                 face(403, "forbidden", code, "Forbidden", detail)
+            }
+            Self::KeysForPeople => {
+                let detail = "API key management requires an authenticated user session".to_owned();
+                face(403, "forbidden", "session_required", "Forbidden", detail)
+            }
+            Self::Missing { detail } => {
+                face(404, "not-found", "not_found", "Not Found", (*detail).to_owned())
             }
             Self::Suspended { reason } => {
                 let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -285,6 +313,10 @@ impl ApiError {
             Self::Unavailable { what, .. } => {
                 let detail = format!("{what} is unavailable; try again shortly");
                 face(503, "service-unavailable", "unavailable", "Service Unavailable", detail)
+            }
+            Self::NotConfigured { detail, .. } => {
+                let (slug, title) = ("service-unavailable", "Service Unavailable");
+                face(503, slug, "not_configured", title, (*detail).to_owned())
             }
             Self::Misconfigured(error) => {
                 let detail = format!("The service is not configured: {error}");

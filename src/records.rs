@@ -5,7 +5,7 @@
 //! note away. Whoever changed something settles before it answers; if it dies before that, the queue or the
 //! schedule does it. Telling twice changes nothing, because every copy knows how new it is.
 
-use durable::identity::wire::AccountCommand;
+use durable::identity::wire::{AccountCommand, Rejection};
 use futures::{StreamExt, stream};
 use limits::UserId;
 use serde::{Deserialize, Serialize};
@@ -14,7 +14,7 @@ use worker::console_error;
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::store::keys;
+use crate::store::keys::{self, ApiKey};
 use crate::store::users::{self, Change};
 
 /// How old a note must be before the schedule takes it up, in milliseconds: whoever made it is gone by then.
@@ -45,6 +45,17 @@ pub async fn settle_user(app: &App, user: UserId) -> Result<(), ApiError> {
         Some(change) => settle(app, &change).await,
         None => Ok(()),
     }
+}
+
+/// Tells the owner's object how a key is, as the record had it at `read_at` or later. Whoever changes a key does so
+/// before answering, and the change acts on the very next request; if it dies before that, the object hears of it
+/// when the key's use is written down.
+///
+/// # Errors
+/// If the object can't be asked: the change must not be acknowledged.
+pub async fn tell_of_key(app: &App, key: &ApiKey, read_at: u64) -> Result<Result<(), Rejection>, ApiError> {
+    let learn = AccountCommand::LearnKey { hash: key.hash.clone(), key: key.state.clone(), read_at };
+    Ok(app.identities()?.account(key.owner, learn).await?.map(drop))
 }
 
 /// Settles the change that a message names. One that is settled already needs nothing.

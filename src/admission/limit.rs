@@ -18,7 +18,6 @@ use crate::app::{App, now};
 use crate::config::RateLimitFields;
 use crate::error::ApiError;
 use crate::incoming::Incoming;
-use crate::router::Route;
 
 /// How long an object may take to answer, in milliseconds.
 const DEADLINE_MS: u64 = 1_000;
@@ -116,7 +115,8 @@ pub enum Taken {
     Rejected(Rejection),
 }
 
-/// Asks the identity's object under all policies that count the route, and whether the claim is good.
+/// Asks the identity's object under all policies that count requests of this kind for this path, and whether the
+/// claim is good.
 ///
 /// # Errors
 /// If there is no decision and a policy refuses then: 503, and no second budget.
@@ -125,7 +125,7 @@ pub async fn take(
     request: &Incoming,
     identity: &Identity,
     claim: Option<Claim>,
-    route: &Route,
+    counted: (super::Policy, &str),
     nonce: &str,
 ) -> Result<Taken, ApiError> {
     let tiers: &[Tier] = match identity {
@@ -133,14 +133,14 @@ pub async fn take(
         Identity::User(_) => &Tier::ACCOUNTS,
     };
     let by_tier: Vec<(Tier, Charges<'_>)> =
-        tiers.iter().map(|&tier| (tier, charges_of(app, tier, route))).collect();
+        tiers.iter().map(|&tier| (tier, charges_of(app, tier, counted))).collect();
     let costs: Vec<Vec<u32>> =
         by_tier.iter().map(|(_, charges)| charges.iter().map(|(_, cost)| *cost).collect()).collect();
     let claimed = match &claim {
         Some(Claim::Key(hash)) => hash.as_str(),
         _ => "",
     };
-    let key = format!("{} {claimed} {:?} {costs:?}", identity.object_name(), route.policy);
+    let key = format!("{} {claimed} {:?} {costs:?}", identity.object_name(), counted.0);
     let taken = |reply: Reply, decider: Decider| {
         let (outcome, member) = match reply {
             Reply::Rejected(rejection) => return Taken::Rejected(rejection),
@@ -171,7 +171,8 @@ pub async fn take(
     match ask(app, request, identity, take).await {
         Ok(reply) => {
             if let Some(wait_ms) = refusal_wait(&reply) {
-                REFUSALS.with_borrow_mut(|refusals| refusals.keep(key, now(), wait_ms, reply.clone()));
+                let kept = without_uses(reply.clone());
+                REFUSALS.with_borrow_mut(|refusals| refusals.keep(key, now(), wait_ms, kept));
             }
             Ok(taken(reply, Decider::Object))
         }
@@ -195,12 +196,12 @@ pub async fn take(
     }
 }
 
-/// What a request for this route costs a caller of this tier.
-fn charges_of<'a>(app: &'a App, tier: Tier, route: &Route) -> Charges<'a> {
+/// What a request of this kind for this path costs a caller of this tier.
+fn charges_of<'a>(app: &'a App, tier: Tier, (policy, path): (super::Policy, &str)) -> Charges<'a> {
     let policies = &app.config.policies;
-    match route.policy {
-        super::Policy::Requests => policies.charges(Counted::Requests, tier, route.path()),
-        super::Policy::Reads => policies.charges(Counted::Reads, tier, route.path()),
+    match policy {
+        super::Policy::Requests => policies.charges(Counted::Requests, tier, path),
+        super::Policy::Reads => policies.charges(Counted::Reads, tier, path),
         super::Policy::Exempt => Vec::new(),
         super::Policy::Free => policies.of_tier(tier).map(|policy| (policy, 0)).collect(),
     }
@@ -227,12 +228,6 @@ fn policies_of(by_tier: &[(Tier, Charges<'_>)], member: Option<&Member>) -> Vec<
     policies
 }
 
-/// Whether requests of this identity that do work were refused a moment ago.
-pub fn is_refused(identity: &Identity) -> bool {
-    let prefix = format!("{}  {:?} ", identity.object_name(), super::Policy::Requests);
-    REFUSALS.with_borrow(|refusals| refusals.has_like(&prefix, now()))
-}
-
 /// No decision came back.
 #[derive(Debug, thiserror::Error)]
 enum AskError {
@@ -254,8 +249,8 @@ impl From<AskError> for ApiError {
     }
 }
 
-/// Asks, within the deadline. Test builds may ask for a slow answer by the request. An object that could not be reached is asked once more: the nonce keeps it from
-/// charging twice.
+/// Asks, within the deadline. Test builds may ask for a slow answer by the request. An object that could not be
+/// reached is asked once more: the nonce keeps it from charging twice.
 #[cfg_attr(not(feature = "faults"), allow(unused_variables))]
 async fn ask(app: &App, request: &Incoming, identity: &Identity, take: Take) -> Result<Reply, AskError> {
     let objects = app.identities()?;
@@ -285,6 +280,16 @@ fn refusal_wait(reply: &Reply) -> Option<Option<u64>> {
         }
         _ => None,
     }
+}
+
+/// The same answer without the uses of a key that are to be written down: that is done once.
+fn without_uses(mut reply: Reply) -> Reply {
+    if let Reply::Decided(decided) = &mut reply
+        && let Some(key) = decided.member.as_mut().and_then(|member| member.key.as_mut())
+    {
+        key.unrecorded = None;
+    }
+    reply
 }
 
 /// The same answer as it would be given `age_ms` later, by the clock of the object.
@@ -416,6 +421,7 @@ fn window_name(window: Window) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use durable::identity::wire::KeyUse;
     use limits::Quota;
 
     use super::*;
@@ -480,6 +486,17 @@ mod tests {
         let unlimited = Standing { limit: None, ..standing(1, 5, 0, None) };
         assert_eq!(charged(vec![unlimited, unlimited], None, Decider::Object).headers(), []);
         assert_eq!(Charged::nothing().headers(), []);
+    }
+
+    #[test]
+    fn a_remembered_refusal_has_no_uses_written_down_again() {
+        let key = |unrecorded| KeyUse { id: "k".to_owned(), scopes: Vec::new(), rate_limit: 1, unrecorded };
+        let reply = |unrecorded| {
+            let key = Some(key(unrecorded));
+            let member = Some(Member { tier: "free".to_owned(), role: "user".to_owned(), key });
+            Reply::Decided(Decided { now: NOW, standings: Vec::new(), refused_by: None, member })
+        };
+        assert_eq!(without_uses(reply(Some(7))), reply(None));
     }
 
     #[test]
