@@ -1,6 +1,9 @@
 //! Request bodies, never larger than the bound.
 
 use futures::StreamExt;
+use serde::de::DeserializeOwned;
+use serde_json::error::Category;
+use serde_path_to_error::Segment;
 
 use crate::error::ApiError;
 use crate::incoming::Incoming;
@@ -37,6 +40,46 @@ pub async fn read(request: &Incoming, limit: u64) -> Result<Vec<u8>, ApiError> {
         bytes.extend_from_slice(&chunk);
     }
     Ok(bytes)
+}
+
+/// Reads a body of JSON of one shape. An empty one counts as `null`.
+///
+/// # Errors
+/// [`ApiError::NotJson`], or [`ApiError::Invalid`] with the first place where the shape is another; as [`read`].
+pub async fn read_json<T: DeserializeOwned>(request: &Incoming, limit: u64) -> Result<T, ApiError> {
+    let bytes = read(request, limit).await?;
+    parse_json(if bytes.is_empty() { b"null" } else { &bytes })
+}
+
+/// JSON of one shape.
+///
+/// # Errors
+/// [`ApiError::NotJson`], or [`ApiError::Invalid`] with the first place where the shape is another.
+pub fn parse_json<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, ApiError> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| shape_error(&error))?;
+    json.end().or(Err(ApiError::NotJson))?;
+    Ok(value)
+}
+
+fn shape_error(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
+    if !matches!(error.inner().classify(), Category::Data) {
+        return ApiError::NotJson;
+    }
+    let path: String = error
+        .path()
+        .iter()
+        .map(|segment| match segment {
+            Segment::Seq { index } => format!("/{index}"),
+            Segment::Map { key } => format!("/{key}"),
+            Segment::Enum { variant } => format!("/{variant}"),
+            Segment::Unknown => String::new(),
+        })
+        .collect();
+    let message = error.inner().to_string();
+    // A position within the text says nothing to somebody who sent a value.
+    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
+    ApiError::Invalid { issues: format!("{}: {message}", if path.is_empty() { "/" } else { &path }) }
 }
 
 #[cfg(all(test, target_arch = "wasm32"))]

@@ -21,11 +21,6 @@ const PROBLEM_BASE: &str = "https://api.bloqr.dev/probs/";
 pub enum ApiError {
     /// No such path.
     NotFound,
-    /// What the path names does not exist.
-    Absent {
-        /// What it is.
-        what: &'static str,
-    },
     /// Somebody was faster, or did it long ago.
     Conflict {
         /// Stable name of the reason.
@@ -73,6 +68,13 @@ pub enum ApiError {
     },
     /// The caller is known and may not.
     Forbidden(Forbidden),
+    /// A key asks for keys.
+    KeysForPeople,
+    /// What a path or body names is not there.
+    Missing {
+        /// What is missing.
+        detail: &'static str,
+    },
     /// The user is suspended.
     Suspended {
         /// Why.
@@ -139,6 +141,13 @@ pub enum ApiError {
         /// Further members of the answer.
         extra: Map<String, Value>,
     },
+    /// A part of the platform that this route needs is not bound.
+    NotConfigured {
+        /// What is missing.
+        detail: &'static str,
+        /// The reason, for the log alone.
+        cause: String,
+    },
     /// A variable has a value that can't be used.
     Misconfigured(ConfigError),
     /// A defect.
@@ -203,6 +212,11 @@ impl ApiError {
         Self::Unavailable { what, cause: cause.to_string(), extra: Map::new() }
     }
 
+    /// A part of the platform that is not bound.
+    pub fn not_configured(detail: &'static str, cause: impl ToString) -> Self {
+        Self::NotConfigured { detail, cause: cause.to_string() }
+    }
+
     /// The status this failure is answered with.
     pub fn status(&self) -> u16 {
         self.face().status
@@ -216,7 +230,9 @@ impl ApiError {
     /// What only the log may know.
     pub fn cause(&self) -> Option<&str> {
         match self {
-            Self::Unavailable { cause, .. } | Self::Internal { cause } => Some(cause),
+            Self::Unavailable { cause, .. }
+            | Self::NotConfigured { cause, .. }
+            | Self::Internal { cause } => Some(cause),
             _ => None,
         }
     }
@@ -225,9 +241,6 @@ impl ApiError {
         let face = |status, slug, code, title, detail| Face { status, slug, code, title, detail };
         match self {
             Self::NotFound => face(404, "not-found", "not_found", "Not Found", "Not found".to_owned()),
-            Self::Absent { what } => {
-                face(404, "not-found", "not_found", "Not Found", format!("{what} not found"))
-            }
             Self::Conflict { code, detail } => face(409, "conflict", code, "Conflict", detail.clone()),
             Self::MethodNotAllowed { allow } => {
                 let detail = format!("Method not allowed; this path takes {allow}");
@@ -262,6 +275,13 @@ impl ApiError {
             Self::Forbidden(forbidden) => {
                 let (code, detail) = describe(forbidden);
                 face(403, "forbidden", code, "Forbidden", detail)
+            }
+            Self::KeysForPeople => {
+                let detail = "API key management requires an authenticated user session".to_owned();
+                face(403, "forbidden", "session_required", "Forbidden", detail)
+            }
+            Self::Missing { detail } => {
+                face(404, "not-found", "not_found", "Not Found", (*detail).to_owned())
             }
             Self::Suspended { reason } => {
                 let reason = reason.as_ref().map(|reason| format!(": {reason}")).unwrap_or_default();
@@ -312,6 +332,10 @@ impl ApiError {
             Self::Unavailable { what, .. } => {
                 let detail = format!("{what} is unavailable; try again shortly");
                 face(503, "service-unavailable", "unavailable", "Service Unavailable", detail)
+            }
+            Self::NotConfigured { detail, .. } => {
+                let (slug, title) = ("service-unavailable", "Service Unavailable");
+                face(503, slug, "not_configured", title, (*detail).to_owned())
             }
             Self::Misconfigured(error) => {
                 let detail = format!("The service is not configured: {error}");

@@ -8,7 +8,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use durable::identity::wire::AccountCommand;
+use durable::identity::wire::{AccountCommand, Rejection};
 use futures::future::{Either, select};
 use futures::{StreamExt, stream};
 use limits::UserId;
@@ -18,7 +18,7 @@ use worker::{Delay, console_error};
 
 use crate::app::App;
 use crate::error::ApiError;
-use crate::store::keys;
+use crate::store::keys::{self, ApiKey};
 use crate::store::users::{self, Change};
 
 /// How long a user's object may take to hear of a change.
@@ -65,6 +65,17 @@ pub async fn settle_user(app: &App, user: UserId) -> Result<(), ApiError> {
         }
     }
     told
+}
+
+/// Tells the owner's object how a key is, as the record had it at `read_at` or later. Whoever changes a key does so
+/// before answering, and the change acts on the very next request; if it dies before that, the object hears of it
+/// when the key's use is written down.
+///
+/// # Errors
+/// If the object can't be asked: the change must not be acknowledged.
+pub async fn tell_of_key(app: &App, key: &ApiKey, read_at: u64) -> Result<Result<(), Rejection>, ApiError> {
+    let learn = AccountCommand::LearnKey { hash: key.hash.clone(), key: key.state.clone(), read_at };
+    Ok(app.identities()?.account(key.owner, learn).await?.map(drop))
 }
 
 /// Settles the change that a message names. One that is settled already, or that a newer one took the place of,

@@ -7,7 +7,7 @@ use worker::Method;
 use crate::admission::{Admitted, Policy};
 use crate::app::App;
 use crate::error::ApiResult;
-use crate::routes::{admin, compile, health, meta, rate_limit, webhooks};
+use crate::routes::{admin, compile, health, keys, meta, rate_limit, webhooks};
 
 /// A handler: a request that was admitted in, an answer out.
 pub type Handler = fn(App, Admitted) -> LocalBoxFuture<'static, ApiResult>;
@@ -58,6 +58,7 @@ macro_rules! routes {
 const PUBLIC: Demand = Demand::Public;
 const ANYBODY: Demand = Demand::Anybody;
 const COMPILE: Demand = Demand::Anyone(Scope::Compile);
+const PERSON: Demand = Demand::Person;
 const ADMIN: Demand = Demand::Admin;
 
 #[rustfmt::skip]
@@ -72,6 +73,16 @@ const ROUTES: &[Route] = routes! {
     Get  "/rate-limit"        Both  ANYBODY  Free      rate_limit::show_rate_limit;
     Post "/compile"           Both  COMPILE  Requests  compile::compile_list;
     Post "/webhooks/clerk"    Both  PUBLIC   Exempt    webhooks::receive_clerk;
+
+    Post    "/keys"     Both  PERSON  Requests  keys::create_key;
+    Get     "/keys"     Both  PERSON  Requests  keys::list_keys;
+    Patch   "/keys/{}"  Both  PERSON  Requests  keys::update_key;
+    Delete  "/keys/{}"  Both  PERSON  Requests  keys::revoke_key;
+
+    Post  "/admin/auth/api-keys"           Both  ADMIN  Requests  admin::keys::create_key;
+    Get   "/admin/auth/api-keys"           Both  ADMIN  Requests  admin::keys::list_keys;
+    Post  "/admin/auth/api-keys/revoke"    Both  ADMIN  Requests  admin::keys::revoke_key;
+    Post  "/admin/auth/api-keys/validate"  Both  ADMIN  Requests  admin::keys::validate_key;
 
     Get    "/admin/health"              Both  ADMIN  Requests  admin::health::show_health;
     Get    "/admin/limits"              Both  ADMIN  Requests  admin::limits::list_identities;

@@ -20,6 +20,8 @@ const CLERK_COOKIE: &str = "__session";
 pub enum Credential {
     /// An API key: nothing else is tried besides it.
     Key(String),
+    /// Something that is meant to be an API key and can't be one.
+    MalformedKey,
     /// A session of this user, by its key. Its signature was right.
     Session {
         /// Whose.
@@ -53,6 +55,7 @@ pub fn read_credentials(app: &App, request: &Incoming) -> Result<Vec<Credential>
     let bearer = parse_bearer(authorization.as_deref(), auth_key);
     let session = match &bearer {
         Bearer::ApiKey(key) => return Ok(vec![Credential::Key(key.clone())]),
+        Bearer::MalformedKey => return Ok(vec![Credential::MalformedKey]),
         Bearer::Session(token) => SessionToken::parse(token, auth_key),
         Bearer::Jwt(_) | Bearer::Nothing => {
             let base_url = app.config.base_url(request.origin());

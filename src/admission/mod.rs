@@ -16,7 +16,9 @@ mod owners;
 mod policies;
 mod refusals;
 
-use durable::identity::wire::{AccountCommand, Claim, ClerkClaim, KeyUse, Member, Rejection};
+use std::cell::RefCell;
+
+use durable::identity::wire::{AccountCommand, Claim, ClerkClaim, Key, KeyUse, Member, Rejection};
 use limits::{Demand, Forbidden, Identity, Rights, Role, Scope, Tier, UserId, authorize};
 use serde_json::json;
 use uuid::Uuid;
@@ -25,11 +27,13 @@ use worker::console_error;
 use crate::api_key;
 use crate::app::{App, now};
 use crate::error::ApiError;
+use crate::events::{self, Event, Scene};
 use crate::incoming::Incoming;
 use crate::jwt::JwtError;
 use crate::jwt::access::AccessIdentity;
 use crate::jwt::clerk::verify_clerk;
-use crate::router::Route;
+use crate::records;
+use crate::router::{Route, is_within};
 use crate::store::{keys, users};
 
 use credentials::{Credential, read_credentials};
@@ -38,6 +42,12 @@ pub use limit::{Charged, report_counters};
 use limit::{Price, Taken};
 use policies::Counted;
 pub use policies::Policies;
+use refusals::Refusals;
+
+thread_local! {
+    /// Networks that brought so many bad credentials lately that they were refused.
+    static GUESSERS: RefCell<Refusals<()>> = RefCell::default();
+}
 
 /// What a route is counted under.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -128,6 +138,16 @@ pub struct Admitted {
     pub request_id: String,
 }
 
+impl Admitted {
+    /// Writes a security event down: what was done to this user, and by whom.
+    pub fn record(&self, app: &App, event: Event, user: UserId) {
+        let (address, user) = (client_address(&self.request).ok(), user.to_string());
+        let detail = self.caller.proof.name();
+        let scene = Scene { path: "", detail, address: address.as_deref(), user: Some(&user) };
+        events::record(app, event, scene);
+    }
+}
+
 /// Everything that must hold before a handler runs. Counted even if the handler then refuses.
 ///
 /// # Errors
@@ -163,6 +183,7 @@ pub async fn admit(
     if let Err(forbidden) = authorize(&caller.rights, route.demand) {
         let error = match (forbidden, route.demand) {
             (Forbidden::Anonymous, Demand::Admin) => guard::refuse_anonymous(app),
+            (Forbidden::NotAPerson, _) if is_within(route.path(), "/keys") => ApiError::KeysForPeople,
             (forbidden, _) => ApiError::Forbidden(forbidden),
         };
         return Err(charged.refusal().unwrap_or(error));
@@ -204,6 +225,7 @@ impl Asking<'_> {
         for credential in read_credentials(self.app, self.request)? {
             let admitted = match credential {
                 Credential::Key(text) => self.with_key(&text).await,
+                Credential::MalformedKey => Err(unknown_key()),
                 Credential::Session { user, key } => self.with_session(user, key).await,
                 Credential::Clerk { token, is_bearer } => self.with_clerk(&token, is_bearer).await,
             };
@@ -237,17 +259,19 @@ impl Asking<'_> {
         // What the object has not heard of, the record may know. Nothing was counted yet.
         let owner = match (rejection, owner) {
             (Rejection::UnknownKey, _) => {
-                if limit::is_refused(&self.network) {
-                    // Somebody there is guessing; the database need not be asked again at once.
+                if is_guessing(&self.network) {
+                    // The database need not be asked again at once.
                     return Err(unknown_key());
                 }
-                let read_at = self.app.now.0;
-                let found = keys::find_key(&self.app.postgres()?, &hash).await;
+                let database = self.app.postgres().map_err(|error| {
+                    ApiError::not_configured("API key authentication is not configured", error)
+                })?;
+                let read_at = now().0;
+                let found = keys::find_key(&database, &hash).await;
                 let found = found.map_err(|error| ApiError::unavailable("API key authentication", error))?;
                 let key = found.ok_or_else(unknown_key)?;
-                let learn = AccountCommand::LearnKey { hash: hash.clone(), key: key.state, read_at };
-                match self.app.identities()?.account(key.owner, learn).await? {
-                    Ok(_) => owners::keep(hash.clone(), key.owner),
+                match records::tell_of_key(self.app, &key, read_at).await? {
+                    Ok(()) => owners::keep(hash.clone(), key.owner),
                     Err(rejection) => return Err(rejected_key(rejection)),
                 }
                 key.owner
@@ -348,13 +372,17 @@ impl Asking<'_> {
             Claim::Session(key) => Proof::Session(key.clone()),
             Claim::Clerk(_) => Proof::Clerk,
         };
+        let hash = match &claim {
+            Claim::Key(hash) => hash.clone(),
+            _ => String::new(),
+        };
         let taken = limit::take(self.app, self.request, &identity, Some(claim), self.price(), nonce).await?;
         Ok(match taken {
             Taken::Rejected(rejection) => Err(rejection),
             Taken::Charged { charged, member } => {
                 let rights = member.map_or(Rights::ANONYMOUS, |member| {
                     if let Some(key) = &member.key {
-                        self.record_use(key);
+                        self.record_use(user, hash, key);
                     }
                     rights_of(&member)
                 });
@@ -365,11 +393,11 @@ impl Asking<'_> {
 
     /// Has the use of a key written down after the answer, and hears whether the record changed without the
     /// object: whoever changed it may have died before telling.
-    fn record_use(&self, key: &KeyUse) {
+    fn record_use(&self, owner: UserId, hash: String, key: &KeyUse) {
         let Some(n) = key.unrecorded else { return };
         let (app, id) = (self.app.clone(), key.id.clone());
         self.app.afterwards(async move {
-            if let Err(error) = record_use(&app, &id, n).await {
+            if let Err(error) = record_use(&app, owner, hash, &id, n).await {
                 let cause = error.cause().unwrap_or("see the error's kind");
                 console_error!(
                     "{}",
@@ -379,29 +407,53 @@ impl Asking<'_> {
         });
     }
 
-    /// What the caller is told of a failed proof. It is counted for the network as work, wherever it was tried, so
-    /// that guessing ends soon.
+    /// What the caller is told of a failed proof. It is counted for the network like work, wherever it was tried,
+    /// so that guessing ends soon.
     async fn count_failure(&self, error: ApiError) -> ApiError {
         let Self { app, request, request_id, network, .. } = self;
         let price = Price { policy: Policy::Requests, ..self.price() };
         match limit::take(app, request, network, None, price, request_id).await {
-            Ok(Taken::Charged { charged, .. }) => charged.refusal().unwrap_or(error),
+            Ok(Taken::Charged { charged, .. }) => match charged.refusal() {
+                Some(refusal) => {
+                    GUESSERS
+                        .with_borrow_mut(|guessers| guessers.keep(network.object_name(), now(), None, ()));
+                    refusal
+                }
+                None => error,
+            },
             Ok(Taken::Rejected(_)) => error,
             Err(outage) => outage,
         }
     }
 }
 
-async fn record_use(app: &App, id: &str, n: u32) -> Result<(), ApiError> {
+async fn record_use(app: &App, owner: UserId, hash: String, id: &str, n: u32) -> Result<(), ApiError> {
     let read_at = now().0;
     let recorded = keys::record_use(&app.postgres()?, id, n, app.now.0).await;
-    let Some(key) = recorded.map_err(|error| ApiError::unavailable("The record of keys", error))? else {
-        return Ok(());
-    };
-    let learn = AccountCommand::LearnKey { hash: key.hash, key: key.state, read_at };
+    let recorded = recorded.map_err(|error| ApiError::unavailable("The record of keys", error))?;
+    // A key that the record has no more is revoked for good: its hash never comes back.
+    let state = recorded.map_or_else(|| gone(id, read_at), |key| key.state);
+    let learn = AccountCommand::LearnKey { hash, key: state, read_at };
     // Of a user who was deleted there is nothing to learn.
-    let _known = app.identities()?.account(key.owner, learn).await?;
+    let _known = app.identities()?.account(owner, learn).await?;
     Ok(())
+}
+
+/// The state of a key whose row was deleted.
+fn gone(id: &str, at: u64) -> Key {
+    Key {
+        id: id.to_owned(),
+        version: u64::MAX,
+        scopes: Vec::new(),
+        rate_limit: 0,
+        expires_at: None,
+        revoked_at: Some(at),
+    }
+}
+
+/// Whether this network was refused a moment ago because of credentials that were not good.
+fn is_guessing(network: &Identity) -> bool {
+    GUESSERS.with_borrow(|guessers| guessers.find(&network.object_name(), now()).is_some())
 }
 
 /// What the user may do, by what the object says of them.

@@ -4,7 +4,7 @@
 //! instant at which the refused request would fit. So an admin's reset takes effect within that time, and
 //! `Retry-After` stays exact.
 
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 
 use limits::UnixMillis;
 
@@ -25,12 +25,12 @@ struct Entry<R> {
 /// Refusals by identity, what was counted, and what it cost.
 #[derive(Debug)]
 pub struct Refusals<R> {
-    entries: BTreeMap<String, Entry<R>>,
+    entries: HashMap<String, Entry<R>>,
 }
 
 impl<R> Default for Refusals<R> {
     fn default() -> Self {
-        Self { entries: BTreeMap::new() }
+        Self { entries: HashMap::new() }
     }
 }
 
@@ -41,13 +41,6 @@ impl<R> Refusals<R> {
         let age_ms = now.0.checked_sub(entry.kept_at.0)?;
         let holds = age_ms < MAX_AGE_MS && entry.fits_at.is_none_or(|fits_at| now < fits_at);
         holds.then_some((&entry.refusal, age_ms))
-    }
-
-    /// Whether any request whose key begins like this was refused a moment ago.
-    pub fn has_like(&self, prefix: &str, now: UnixMillis) -> bool {
-        let mut alike =
-            self.entries.range(prefix.to_owned()..).take_while(|(key, _)| key.starts_with(prefix));
-        alike.any(|(key, _)| self.find(key, now).is_some())
     }
 
     /// Remembers a refusal made at `now` that holds for `wait_ms`; for ever if none.

@@ -4,7 +4,7 @@
 use super::key::AuthKey;
 use super::signed::verify;
 use super::token::SessionToken;
-use crate::api_key::is_api_key;
+use crate::api_key::{begins_like_one, is_api_key};
 
 /// Longest field that is looked at, in bytes. A large JWT has four thousand.
 const MAX_HEADER_BYTES: usize = 8 * 1024;
@@ -14,6 +14,9 @@ const MAX_HEADER_BYTES: usize = 8 * 1024;
 pub enum Bearer {
     /// An API key.
     ApiKey(String),
+    /// What begins like an API key and can't be one: whoever sends it means a key, so it is not as if there were
+    /// nothing.
+    MalformedKey,
     /// Three parts in base64url: for whoever issues JWTs.
     Jwt(String),
     /// A session token that replaces the cookie of the request. It may be made up: then it is a dead session.
@@ -25,6 +28,9 @@ pub enum Bearer {
 /// Sorts what an `Authorization` field carries.
 pub fn parse_bearer(header: Option<&str>, key: &AuthKey) -> Bearer {
     let Some(text) = header.and_then(credential) else { return Bearer::Nothing };
+    if header.is_some_and(|header| header.len() > MAX_HEADER_BYTES) {
+        return if begins_like_one(text) { Bearer::MalformedKey } else { Bearer::Nothing };
+    }
     // One user in eight million has an id that begins like an API key. What a token proves, no form can.
     if SessionToken::parse(text, key).is_some() {
         return Bearer::Session(text.to_owned());
@@ -37,15 +43,13 @@ pub fn parse_bearer(header: Option<&str>, key: &AuthKey) -> Bearer {
     }
     match verify(text, key) {
         Some(token) => Bearer::Session(token),
+        None if begins_like_one(text) => Bearer::MalformedKey,
         None if text.contains('.') => Bearer::Nothing,
         None => Bearer::Session(text.to_owned()),
     }
 }
 
 fn credential(header: &str) -> Option<&str> {
-    if header.len() > MAX_HEADER_BYTES {
-        return None;
-    }
     let (scheme, rest) = header.trim().split_once([' ', '\t'])?;
     let rest = rest.trim();
     (scheme.eq_ignore_ascii_case("Bearer") && !rest.is_empty()).then_some(rest)
@@ -111,6 +115,9 @@ mod tests {
             assert!(parse(&format!("Bearer {text}")) == Bearer::ApiKey(text.to_owned()), "{text}");
         }
         assert!(parse("Bearer aa.b-b.c_c") == Bearer::Jwt("aa.b-b.c_c".to_owned()));
+        for text in ["abc_", "blq_", "abc_a.b", "abc_a b", "blq_ä", &format!("abc_{}", "a".repeat(9_000))] {
+            assert!(parse(&format!("Bearer {text}")) == Bearer::MalformedKey, "{text}");
+        }
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub async fn show_index(app: App, admitted: Admitted) -> ApiResult {
             "GET /api/sentry-config": "Sentry settings for browsers",
             "GET /api/rate-limit": "Your own limits, free of charge",
             "POST /api/compile": "Compile filter lists into one",
+            "GET /api/keys": "Your API keys",
+            "POST /api/keys": "Make an API key; its text is shown once",
+            "PATCH /api/keys/{id}": "Give an API key another name or other scopes",
+            "DELETE /api/keys/{id}": "Revoke an API key",
         },
         "example": {
             "method": "POST",

@@ -5,6 +5,7 @@ pub mod compile;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod health;
+pub mod keys;
 pub mod meta;
 pub mod rate_limit;
 pub mod webhooks;

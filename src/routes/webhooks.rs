@@ -14,6 +14,7 @@ use crate::admission::Admitted;
 use crate::app::App;
 use crate::body;
 use crate::error::{ApiError, ApiResult};
+use crate::events;
 use crate::incoming::Incoming;
 use crate::records::settle_user;
 use crate::reply::Reply;
@@ -143,6 +144,9 @@ pub async fn receive_clerk(app: App, admitted: Admitted) -> ApiResult {
                     let done = users::delete_clerk_user(&database, event(None), &named).await;
                     let (deleted, applied) = done.map_err(unavailable)?;
                     settle_all(&app, &applied.touched).await?;
+                    if let Some(user) = applied.touched.first().filter(|_| deleted) {
+                        admitted.record(&app, events::Event::UserDeleted, *user);
+                    }
                     deleted
                 }
                 _ => return Err(malformed("Invalid user event data structure")),

@@ -68,9 +68,9 @@ pub async fn load_facts(hyperdrive: &Hyperdrive) -> Result<Facts, StoreError> {
 /// [`StoreError`].
 pub async fn ask<T>(
     hyperdrive: &Hyperdrive,
-    query: impl AsyncFnOnce(&Client) -> Result<T, StoreError>,
+    query: impl AsyncFnOnce(&mut Client) -> Result<T, StoreError>,
 ) -> Result<T, StoreError> {
-    let asking = async { query(&connect(hyperdrive).await?).await };
+    let asking = async { query(&mut connect(hyperdrive).await?).await };
     match select(Box::pin(asking), Delay::from(DEADLINE)).await {
         Either::Left((answer, _)) => answer,
         Either::Right(_) => Err(StoreError::TooSlow),

@@ -129,7 +129,7 @@ impl<'a> Visit<'a> {
         let authorization = request.header("Authorization")?;
         let token = match parse_bearer(authorization.as_deref(), key) {
             Bearer::Session(token) => Some(token),
-            Bearer::ApiKey(_) | Bearer::Jwt(_) | Bearer::Nothing => {
+            Bearer::ApiKey(_) | Bearer::MalformedKey | Bearer::Jwt(_) | Bearer::Nothing => {
                 cookies.read(headers.cookie.as_deref(), Name::SessionToken)
             }
         };

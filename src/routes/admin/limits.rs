@@ -26,7 +26,7 @@ const MAX_VALUE: u64 = 1_000_000_000;
 /// Longest reason, in bytes.
 const MAX_REASON_BYTES: usize = 500;
 /// Bound of a body of this API.
-const MAX_BODY_BYTES: u64 = 4096;
+pub(super) const MAX_BODY_BYTES: u64 = 4096;
 /// Entries of the audit on one page, unless asked otherwise, and at most.
 const AUDIT_PAGE: u32 = 50;
 const MAX_AUDIT_PAGE: u32 = 500;
@@ -78,7 +78,8 @@ pub async fn reset(app: App, admitted: Admitted) -> ApiResult {
         reason: Option<String>,
     }
 
-    let Reset { policy, reason } = read_body::<Option<Reset>>(&admitted).await?.unwrap_or_default();
+    let Reset { policy, reason } =
+        body::read_json::<Option<Reset>>(&admitted.request, MAX_BODY_BYTES).await?.unwrap_or_default();
     check_reason(reason.as_deref().unwrap_or("-"))?;
     let identity = parse_identity(&admitted.item)?;
     if let Some(policy) = &policy {
@@ -103,7 +104,8 @@ pub async fn set_override(app: App, admitted: Admitted) -> ApiResult {
         "requests".to_owned()
     }
 
-    let Wanted { policy, value, expires_at, reason } = read_body(&admitted).await?;
+    let Wanted { policy, value, expires_at, reason } =
+        body::read_json(&admitted.request, MAX_BODY_BYTES).await?;
     check_reason(&reason)?;
     let identity = parse_identity(&admitted.item)?;
     let value = value.as_u64().filter(|value| (1..=MAX_VALUE).contains(value)).ok_or_else(|| {
@@ -137,7 +139,7 @@ pub async fn ban(app: App, admitted: Admitted) -> ApiResult {
         reason: String,
     }
 
-    let Wanted { expires_at, reason } = read_body(&admitted).await?;
+    let Wanted { expires_at, reason } = body::read_json(&admitted.request, MAX_BODY_BYTES).await?;
     check_reason(&reason)?;
     let identity = parse_identity(&admitted.item)?;
     let until = parse_expiry("expiresAt", expires_at.as_ref(), app.now)?;
@@ -372,18 +374,6 @@ fn parse_key(key: String) -> Result<String, ApiError> {
     }
     let detail = "Idempotency-Key must be 1 to 64 visible ASCII characters".to_owned();
     Err(ApiError::Unusable { code: "idempotency_key_malformed", detail })
-}
-
-/// A body of this API. An empty one counts as `null`.
-pub(super) async fn read_body<T: for<'de> Deserialize<'de>>(admitted: &Admitted) -> Result<T, ApiError> {
-    let bytes = body::read(&admitted.request, MAX_BODY_BYTES).await?;
-    let text = if bytes.is_empty() { b"null".as_slice() } else { bytes.as_slice() };
-    let value: Value = serde_json::from_slice(text).map_err(|_| ApiError::NotJson)?;
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        let path = if path == "." { String::new() } else { path.replace('.', "/") };
-        ApiError::Invalid { issues: format!("/{path}: {}", error.inner()) }
-    })
 }
 
 /// The parameters of a query.

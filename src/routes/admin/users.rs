@@ -9,11 +9,13 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::limits::{Parameters, parse_expiry, read_body};
+use super::limits::{MAX_BODY_BYTES, Parameters, parse_expiry};
 use crate::admission::Admitted;
 use crate::app::{App, iso_time};
 use crate::auth::email::parse_email;
+use crate::body;
 use crate::error::{ApiError, ApiResult};
+use crate::events::Event;
 use crate::records::settle_user;
 use crate::reply::Reply;
 use crate::store::user_admin::{self as store, Ban, Deed, Filter};
@@ -39,7 +41,7 @@ pub async fn create_user(app: App, admitted: Admitted) -> ApiResult {
         role: Option<String>,
     }
 
-    let Wanted { email, display_name, role } = read_body(&admitted).await?;
+    let Wanted { email, display_name, role } = body::read_json(&admitted.request, MAX_BODY_BYTES).await?;
     let email = parse_email(&email).ok_or_else(|| invalid("email", "must be an e-mail address"))?;
     let name = display_name.as_deref().map(str::trim);
     if name.is_some_and(|name| !(1..=MAX_NAME).contains(&name.chars().count())) {
@@ -99,7 +101,7 @@ pub async fn update_user(app: App, admitted: Admitted) -> ApiResult {
         role: Option<String>,
     }
 
-    let Wanted { tier, role } = read_body(&admitted).await?;
+    let Wanted { tier, role } = body::read_json(&admitted.request, MAX_BODY_BYTES).await?;
     let (tier, role) = (one_of("tier", tier.as_deref(), &TIERS)?, one_of("role", role.as_deref(), &ROLES)?);
     if tier.is_none() && role.is_none() {
         return Err(invalid("", "must have a tier or a role"));
@@ -121,6 +123,7 @@ pub async fn delete_user(app: App, admitted: Admitted) -> ApiResult {
         return Err(UNKNOWN);
     }
     settle_user(&app, user).await?;
+    admitted.record(&app, Event::UserDeleted, user);
     Reply::json(&json!({ "success": true, "message": format!("User {user} deleted") }))
 }
 
@@ -135,7 +138,8 @@ pub async fn ban_user(app: App, admitted: Admitted) -> ApiResult {
         expires: Option<Value>,
     }
 
-    let Wanted { reason, expires } = read_body::<Option<Wanted>>(&admitted).await?.unwrap_or_default();
+    let Wanted { reason, expires } =
+        body::read_json::<Option<Wanted>>(&admitted.request, MAX_BODY_BYTES).await?.unwrap_or_default();
     let reason = reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
     if reason.as_ref().is_some_and(|reason| reason.chars().count() > MAX_REASON) {
         return Err(invalid("reason", &format!("must be a text of at most {MAX_REASON} characters")));
@@ -174,6 +178,7 @@ pub async fn end_sessions(app: App, admitted: Admitted) -> ApiResult {
         Err(_) => 0,
         Ok(other) => return Err(ApiError::Internal { cause: format!("an unexpected reply: {other:?}") }),
     };
+    admitted.record(&app, Event::SessionRevoked, user);
     store::complete(&database, &deed, &json!({ "ended": n })).await.map_err(of_users)?;
     let message = format!("Revoked {n} session(s) for user {user}");
     Reply::json(&json!({ "success": true, "message": message }))
@@ -216,7 +221,7 @@ fn deed<'a>(
     Deed { id: &admitted.request_id, at: app.now.0, author, action, details, user }
 }
 
-const UNKNOWN: ApiError = ApiError::Absent { what: "User" };
+const UNKNOWN: ApiError = ApiError::Missing { detail: "User not found" };
 
 /// What is no id is nobody's.
 fn parse_user(admitted: &Admitted) -> Result<UserId, ApiError> {

@@ -4,9 +4,8 @@ use std::collections::HashMap;
 
 use compiler::{Configuration, ConfigurationDraft, LevelDraft, SourceDraft};
 use serde::{Deserialize, Deserializer};
-use serde_json::error::Category;
-use serde_path_to_error::Segment;
 
+use crate::body::parse_json;
 use crate::error::ApiError;
 
 /// What a compile request asks for.
@@ -109,9 +108,7 @@ impl CompileRequest {
     /// # Errors
     /// [`ApiError::NotJson`], or [`ApiError::Invalid`] with `/path: message` for every issue found.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let mut json = serde_json::Deserializer::from_slice(bytes);
-        let body: Body = serde_path_to_error::deserialize(&mut json).map_err(|error| shape_error(&error))?;
-        json.end().or(Err(ApiError::NotJson))?;
+        let body: Body = parse_json(bytes)?;
         let configuration = Configuration::validate(body.configuration.into()).map_err(|issues| {
             let shown = issues.iter().map(|issue| format!("/configuration{issue}"));
             ApiError::Invalid { issues: shown.collect::<Vec<_>>().join(", ") }
@@ -119,26 +116,6 @@ impl CompileRequest {
         let Body { pre_fetched_content, benchmark, turnstile_token, .. } = body;
         Ok(Self { configuration, pre_fetched_content, benchmark, turnstile_token })
     }
-}
-
-fn shape_error(error: &serde_path_to_error::Error<serde_json::Error>) -> ApiError {
-    if !matches!(error.inner().classify(), Category::Data) {
-        return ApiError::NotJson;
-    }
-    let path: String = error
-        .path()
-        .iter()
-        .map(|segment| match segment {
-            Segment::Seq { index } => format!("/{index}"),
-            Segment::Map { key } => format!("/{key}"),
-            Segment::Enum { variant } => format!("/{variant}"),
-            Segment::Unknown => String::new(),
-        })
-        .collect();
-    let message = error.inner().to_string();
-    // A position within the text says nothing to somebody who sent a value.
-    let message = message.rsplit_once(" at line ").map_or(message.as_str(), |(message, _)| message);
-    ApiError::Invalid { issues: format!("{}: {message}", if path.is_empty() { "/" } else { &path }) }
 }
 
 impl From<ConfigurationBody> for ConfigurationDraft {

@@ -223,7 +223,7 @@ async fn a_user_who_signed_up_here_comes_back_through_clerk() {
 #[tokio::test]
 async fn webhooks_can_be_switched_off() {
     let runtime =
-        Runtime::start(Options { vars: vec![("DISABLE_CLERK_WEBHOOKS", "true")], with_faults: false });
+        Runtime::start(Options { vars: vec![("DISABLE_CLERK_WEBHOOKS", "true")], ..Options::default() });
     let refused = deliver(&runtime.url, "m", "{}").await;
     refused.assert_problem(410, "CLERK_WEBHOOKS_DISABLED");
     let detail = "Clerk webhooks are disabled. Auth has migrated to Better Auth.";
