@@ -100,6 +100,12 @@ impl Runtime {
         self.child.kill().and_then(|()| self.child.wait()).unwrap();
     }
 
+    /// Gives a variable another value, from the next start on.
+    pub fn set_var(&mut self, name: &'static str, value: &'static str) {
+        self.options.vars.retain(|(known, _)| *known != name);
+        self.options.vars.push((name, value));
+    }
+
     /// Serves again over the same state.
     pub fn restart(&mut self) {
         (self.child, self.url) = serve(&self.options, &self.folder);

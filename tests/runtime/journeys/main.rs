@@ -14,6 +14,7 @@ mod pages;
 mod policies;
 mod refusals;
 mod restart;
+mod sessions;
 mod sources;
 mod turnstile;
 mod users;
