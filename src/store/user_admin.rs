@@ -165,7 +165,7 @@ pub async fn delete_user(database: &D1Database, deed: &Deed<'_>) -> Result<bool>
              SELECT clerk_user_id, ?2, id FROM users WHERE id = ?1 AND clerk_user_id IS NOT NULL",
         )
         .bind(&[id.clone(), number(deed.at)])?;
-    let delete = database.prepare("DELETE FROM users WHERE id = ?").bind(&[id.clone()])?;
+    let delete = database.prepare("DELETE FROM users WHERE id = ?").bind(std::slice::from_ref(&id))?;
     let count = database
         .prepare("SELECT count(*) AS n FROM user_change WHERE user_id = ? AND deleted = 1")
         .bind(&[id])?;

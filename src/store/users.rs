@@ -190,8 +190,9 @@ pub async fn load_or_create_clerk_user(
     now: u64,
 ) -> Result<Option<UserId>> {
     let clerk_id = JsValue::from_str(clerk_user_id);
-    let select =
-        database.prepare("SELECT id FROM users WHERE clerk_user_id = ?").bind(&[clerk_id.clone()])?;
+    let select = database
+        .prepare("SELECT id FROM users WHERE clerk_user_id = ?")
+        .bind(std::slice::from_ref(&clerk_id))?;
     if let Some(row) = select.first::<IdRow>(None).await? {
         return parse_id(&row.id).map(Some);
     }
@@ -385,7 +386,7 @@ pub async fn delete_clerk_user(
         .bind(&[clerk_id.clone(), number(event.happened_at)])?;
     let delete = database
         .prepare("DELETE FROM users WHERE clerk_user_id = ? RETURNING id")
-        .bind(&[clerk_id.clone()])?;
+        .bind(std::slice::from_ref(&clerk_id))?;
     let find = database.prepare(FIND).bind(&[clerk_id])?;
     let results = database.batch(vec![bury, delete, record(database, event)?, find]).await?;
     let deleted: Vec<IdRow> = results.get(1).map(|result| result.results()).transpose()?.unwrap_or_default();
