@@ -1,7 +1,7 @@
 //! A client on a network of its own.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
@@ -11,6 +11,12 @@ pub fn fresh_address() -> String {
     static LAST: AtomicU32 = AtomicU32::new(0);
     // 16 million addresses from 11.0.0.0 on.
     Ipv4Addr::from_bits(0x0b00_0000 + LAST.fetch_add(1, Ordering::Relaxed)).to_string()
+}
+
+/// An id that no other message, user or key of this run has.
+pub fn fresh(kind: &str) -> String {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    format!("{kind}_{}", LAST.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Sends requests from one network address.

@@ -1,12 +1,13 @@
 //! What journeys share: a runtime of their own, clients on networks of their own, and a web server that
 //! misbehaves on request, and doubles of services that can't be reached.
 
+pub mod clerk;
 mod client;
 mod origin;
 mod runtime;
 mod siteverify;
 
-pub use client::{Answer, Client, fresh_address};
+pub use client::{Answer, Client, fresh, fresh_address};
 pub use origin::Origin;
 pub use runtime::{Options, Runtime, xtask};
 pub use siteverify::Siteverify;

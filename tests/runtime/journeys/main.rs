@@ -5,6 +5,7 @@ mod admin;
 mod command;
 mod compile;
 mod faults;
+mod keys;
 mod limits;
 mod meta;
 mod outages;
