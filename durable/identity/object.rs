@@ -24,8 +24,9 @@ const MAX_ANSWERED: usize = 64;
 /// How long an action is remembered after it was done, in milliseconds: long enough for whoever lost the
 /// answer to ask, short enough to leave nothing behind.
 const KEEP_ACTIONS_MS: u64 = 60 * 60_000;
-/// Time between two notes about the use of one key at least, in milliseconds.
-const RECORD_USE_MS: u64 = 60_000;
+/// How long nobody else is asked to collect the uses of a key, in milliseconds. Whoever was asked comes long before
+/// that, or died.
+const COLLECTED_WITHIN_MS: u64 = 30_000;
 /// The window of a key's own limit, in milliseconds.
 const KEY_WINDOW_MS: u64 = 60_000;
 /// Replies longer than this leave in a body. Those that are on a request's way are far shorter.
@@ -49,12 +50,21 @@ struct Memory {
     exceptions: Option<Vec<(String, Exception)>>,
     /// The user; none until it was read.
     account: Option<Account>,
-    /// Uses of each key that were not written down, and when some were.
-    uses: HashMap<String, (u32, UnixMillis)>,
+    /// Uses of each key that nobody has collected.
+    uses: HashMap<String, Uses>,
     /// The latest answers by nonce.
     answered: VecDeque<(String, Reply)>,
     /// When the alarm is due, as far as this instance knows.
     alarm_at: Option<UnixMillis>,
+}
+
+/// Uses of a key that nobody has collected.
+#[derive(Default)]
+struct Uses {
+    n: u32,
+    last_at: u64,
+    /// When somebody was asked to collect them; none while nobody was.
+    asked_at: Option<UnixMillis>,
 }
 
 impl DurableObject for Identity {
@@ -317,7 +327,10 @@ impl Identity {
         let now = clock();
         // From the reading to the writing there is no await.
         let reply = self.change_account(command, now).inspect_err(|_| self.forget())?;
-        let wrote = !matches!(reply, Reply::Account(AccountReply::Sessions(_)) | Reply::Rejected(_));
+        let wrote = !matches!(
+            reply,
+            Reply::Account(AccountReply::Sessions(_) | AccountReply::Uses { .. }) | Reply::Rejected(_)
+        );
         if wrote && let Some(at) = self.tables.load_next_end(KEEP_ACTIONS_MS)? {
             self.arm(at).await?;
         }
@@ -394,6 +407,10 @@ impl Identity {
                     self.learn_key(account, &hash, &key, now)?;
                 }
                 AccountReply::Done
+            }
+            AccountCommand::CollectUses { hash } => {
+                let uses = memory.uses.remove(&hash).unwrap_or_default();
+                return Ok(Reply::Account(AccountReply::Uses { n: uses.n, last_at: uses.last_at }));
             }
             AccountCommand::Bury { version } => {
                 for session in &account.sessions {
@@ -546,22 +563,31 @@ fn barred(now: UnixMillis) -> Standing {
     Standing { limit: Some(0), used: 0, reset_at: now.0, fits_at: None, never: true }
 }
 
-/// Who was judged, and the uses of the key that are to be written down.
+/// Who was judged. The first use of a key since its uses were collected has somebody collect them again: soon
+/// enough that this object is not evicted before, which would forget them.
 fn member(
     judged: &Judged<'_>,
-    uses: &mut HashMap<String, (u32, UnixMillis)>,
+    uses: &mut HashMap<String, Uses>,
     is_counted: bool,
     now: UnixMillis,
 ) -> Member {
     let key = judged.key.map(|(hash, key)| {
-        let (n, recorded_at) = uses.entry(hash.to_owned()).or_insert((0, UnixMillis(0)));
-        *n = n.saturating_add(u32::from(is_counted));
-        let is_due = *n > 0 && recorded_at.until(now) >= RECORD_USE_MS;
-        let unrecorded = is_due.then(|| std::mem::take(n));
-        if is_due {
-            *recorded_at = now;
+        let mut is_to_be_recorded = false;
+        if is_counted {
+            let uses = uses.entry(hash.to_owned()).or_default();
+            uses.n = uses.n.saturating_add(1);
+            uses.last_at = now.0;
+            is_to_be_recorded = uses.asked_at.is_none_or(|at| at.until(now) >= COLLECTED_WITHIN_MS);
+            if is_to_be_recorded {
+                uses.asked_at = Some(now);
+            }
         }
-        KeyUse { id: key.id.clone(), scopes: key.scopes.clone(), rate_limit: key.rate_limit, unrecorded }
+        KeyUse {
+            id: key.id.clone(),
+            scopes: key.scopes.clone(),
+            rate_limit: key.rate_limit,
+            is_to_be_recorded,
+        }
     });
     Member { tier: judged.tier.name().to_owned(), role: judged.role.to_owned(), key }
 }

@@ -14,3 +14,6 @@ CREATE TRIGGER api_key_changed
 
 -- Admins name a key by what is shown of it.
 CREATE INDEX api_keys_by_prefix ON api_keys (key_prefix);
+
+COMMENT ON COLUMN api_keys.last_used_at IS 'Last request with this key that was let in; written behind by a few seconds.';
+COMMENT ON COLUMN api_keys.updated_at IS 'Last change of name, scopes, limits or revocation.';

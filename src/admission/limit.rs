@@ -179,8 +179,7 @@ pub async fn take(
     match ask(app, request, identity, take).await {
         Ok(reply) => {
             if let Some(wait_ms) = refusal_wait(&reply) {
-                let kept = without_uses(reply.clone());
-                REFUSALS.with_borrow_mut(|refusals| refusals.keep(key, now(), wait_ms, kept));
+                REFUSALS.with_borrow_mut(|refusals| refusals.keep(key, now(), wait_ms, reply.clone()));
             }
             Ok(taken(reply, Decider::Object))
         }
@@ -288,16 +287,6 @@ fn refusal_wait(reply: &Reply) -> Option<Option<u64>> {
         }
         _ => None,
     }
-}
-
-/// The same answer without the uses of a key that are to be written down: that is done once.
-fn without_uses(mut reply: Reply) -> Reply {
-    if let Reply::Decided(decided) = &mut reply
-        && let Some(key) = decided.member.as_mut().and_then(|member| member.key.as_mut())
-    {
-        key.unrecorded = None;
-    }
-    reply
 }
 
 /// The same answer as it would be given `age_ms` later, by the clock of the object.
@@ -429,7 +418,6 @@ fn window_name(window: Window) -> &'static str {
 
 #[cfg(test)]
 mod tests {
-    use durable::identity::wire::KeyUse;
     use limits::Quota;
 
     use super::*;
@@ -494,17 +482,6 @@ mod tests {
         let unlimited = Standing { limit: None, ..standing(1, 5, 0, None) };
         assert_eq!(charged(vec![unlimited, unlimited], None, Decider::Object).headers(), []);
         assert_eq!(Charged::nothing().headers(), []);
-    }
-
-    #[test]
-    fn a_remembered_refusal_has_no_uses_written_down_again() {
-        let key = |unrecorded| KeyUse { id: "k".to_owned(), scopes: Vec::new(), rate_limit: 1, unrecorded };
-        let reply = |unrecorded| {
-            let key = Some(key(unrecorded));
-            let member = Some(Member { tier: "free".to_owned(), role: "user".to_owned(), key });
-            Reply::Decided(Decided { now: NOW, standings: Vec::new(), refused_by: None, member })
-        };
-        assert_eq!(without_uses(reply(Some(7))), reply(None));
     }
 
     #[test]

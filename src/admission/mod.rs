@@ -17,12 +17,15 @@ mod policies;
 mod refusals;
 
 use std::cell::RefCell;
+use std::time::Duration;
 
-use durable::identity::wire::{AccountCommand, Claim, ClerkClaim, Key, KeyUse, Member, Rejection};
+use durable::identity::wire::{
+    AccountCommand, AccountReply, Claim, ClerkClaim, Key, KeyUse, Member, Rejection,
+};
 use limits::{Demand, Forbidden, Identity, Rights, Role, Scope, Tier, UserId, authorize};
 use serde_json::json;
 use uuid::Uuid;
-use worker::console_error;
+use worker::{Delay, console_error};
 
 use crate::api_key;
 use crate::app::{App, now};
@@ -43,6 +46,11 @@ use limit::{Price, Taken};
 use policies::Counted;
 pub use policies::Policies;
 use refusals::Refusals;
+
+/// How long after a use of a key its uses are collected, so that many are written down together. An object that
+/// nobody calls forgets them after 10 s; an event may go on for 30 s after its answer.
+/// <https://developers.cloudflare.com/durable-objects/concepts/durable-object-lifecycle/>
+const COLLECT_AFTER: Duration = Duration::from_secs(8);
 
 thread_local! {
     /// Networks that brought so many bad credentials lately that they were refused.
@@ -382,7 +390,7 @@ impl Asking<'_> {
             Taken::Charged { charged, member } => {
                 let rights = member.map_or(Rights::ANONYMOUS, |member| {
                     if let Some(key) = &member.key {
-                        self.record_use(user, hash, key);
+                        self.record_uses(user, hash, key);
                     }
                     rights_of(&member)
                 });
@@ -391,17 +399,20 @@ impl Asking<'_> {
         })
     }
 
-    /// Has the use of a key written down after the answer, and hears whether the record changed without the
+    /// Has the uses of a key written down after the answer, and hears whether the record changed without the
     /// object: whoever changed it may have died before telling.
-    fn record_use(&self, owner: UserId, hash: String, key: &KeyUse) {
-        let Some(n) = key.unrecorded else { return };
+    fn record_uses(&self, owner: UserId, hash: String, key: &KeyUse) {
+        if !key.is_to_be_recorded {
+            return;
+        }
         let (app, id) = (self.app.clone(), key.id.clone());
         self.app.afterwards(async move {
-            if let Err(error) = record_use(&app, owner, hash, &id, n).await {
+            Delay::from(COLLECT_AFTER).await;
+            if let Err(error) = record_uses(&app, owner, hash, &id).await {
                 let cause = error.cause().unwrap_or("see the error's kind");
                 console_error!(
                     "{}",
-                    json!({ "level": "error", "what": "use of an API key", "cause": cause })
+                    json!({ "level": "error", "what": "uses of an API key", "cause": cause })
                 );
             }
         });
@@ -427,9 +438,16 @@ impl Asking<'_> {
     }
 }
 
-async fn record_use(app: &App, owner: UserId, hash: String, id: &str, n: u32) -> Result<(), ApiError> {
+/// Writes down the uses of a key. Those that the record does not take, or an object forgot that was restarted, are
+/// lost: what is counted here limits nobody.
+async fn record_uses(app: &App, owner: UserId, hash: String, id: &str) -> Result<(), ApiError> {
+    let collect = AccountCommand::CollectUses { hash: hash.clone() };
+    let Ok(AccountReply::Uses { n: n @ 1.., last_at }) = app.identities()?.account(owner, collect).await?
+    else {
+        return Ok(());
+    };
     let read_at = now().0;
-    let recorded = keys::record_use(&app.postgres()?, id, n, app.now.0).await;
+    let recorded = keys::record_uses(&app.postgres()?, id, n, last_at).await;
     let recorded = recorded.map_err(|error| ApiError::unavailable("The record of keys", error))?;
     // A key that the record has no more is revoked for good: its hash never comes back.
     let state = recorded.map_or_else(|| gone(id, read_at), |key| key.state);

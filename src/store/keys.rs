@@ -21,7 +21,7 @@ pub struct ApiKey {
     pub name: String,
     /// What requests are judged by.
     pub state: Key,
-    /// Last use, within a minute or so.
+    /// Last use, but for the last few seconds.
     pub last_used_at: Option<u64>,
     /// When it was made.
     pub created_at: u64,
@@ -258,7 +258,7 @@ pub async fn delete_key(hyperdrive: &Hyperdrive, id: &str) -> Result<(), StoreEr
 ///
 /// # Errors
 /// [`StoreError`].
-pub async fn record_use(
+pub async fn record_uses(
     hyperdrive: &Hyperdrive,
     id: &str,
     n: u32,

@@ -1,7 +1,7 @@
 //! A client on a network of its own.
 
 use std::net::Ipv4Addr;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 
 use reqwest::{Method, RequestBuilder, header::HeaderMap};
 use serde_json::Value;
@@ -13,6 +13,12 @@ pub fn fresh_address() -> String {
     static LAST: AtomicU32 = AtomicU32::new(0);
     // 16 million addresses from 11.0.0.0 on.
     Ipv4Addr::from_bits(0x0b00_0000 + LAST.fetch_add(1, Ordering::Relaxed)).to_string()
+}
+
+/// An id that no other message, user or key of this run has.
+pub fn fresh(kind: &str) -> String {
+    static LAST: AtomicUsize = AtomicUsize::new(0);
+    format!("{kind}_{}", LAST.fetch_add(1, Ordering::Relaxed))
 }
 
 /// Sends requests from one network address.
@@ -75,9 +81,7 @@ impl Client {
 
     /// `POST` of a text to a server that may die over it.
     pub async fn try_post(&self, path: &str, body: impl Into<reqwest::Body>) -> Option<Answer> {
-        let response = self.request(Method::POST, path).body(body).send().await.ok()?;
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        Some(Answer { status, headers, text: response.text().await.ok()? })
+        Answer::try_to(self.request(Method::POST, path).body(body)).await
     }
 
     /// `POST` of a JSON value.
@@ -91,22 +95,32 @@ impl Client {
     }
 }
 
-/// Sends a request and reads the whole answer. What is secret in either is noted.
+/// Sends a request and reads the whole answer.
 async fn send(request: RequestBuilder) -> Answer {
+    exchange(request).await.unwrap()
+}
+
+/// Sends a request and reads the whole answer. What is secret in either is noted.
+async fn exchange(request: RequestBuilder) -> reqwest::Result<Answer> {
     let (http, request) = request.build_split();
-    let request = request.unwrap();
+    let request = request?;
     secrets::note_request(&request);
-    let response = http.execute(request).await.unwrap();
+    let response = http.execute(request).await?;
     let (status, headers) = (response.status().as_u16(), response.headers().clone());
-    let answer = Answer { status, headers, text: response.text().await.unwrap() };
+    let answer = Answer { status, headers, text: response.text().await? };
     secrets::note_answer(&answer);
-    answer
+    Ok(answer)
 }
 
 impl Answer {
     /// Sends a request and reads the whole answer.
     pub async fn to(request: RequestBuilder) -> Self {
         send(request).await
+    }
+
+    /// Sends a request to a server that may die over it.
+    pub async fn try_to(request: RequestBuilder) -> Option<Self> {
+        exchange(request).await.ok()
     }
 
     /// The body as JSON.

@@ -1,6 +1,7 @@
 //! What journeys share: a runtime of their own, clients on networks of their own, and a web server that
 //! misbehaves on request, and doubles of services that can't be reached.
 
+pub mod clerk;
 mod client;
 mod issuer;
 mod origin;
@@ -8,7 +9,7 @@ mod runtime;
 pub mod secrets;
 mod siteverify;
 
-pub use client::{Answer, Client, fresh_address};
+pub use client::{Answer, Client, fresh, fresh_address};
 pub use issuer::Issuer;
 pub use origin::Origin;
 pub use runtime::{Options, Runtime, xtask};

@@ -48,9 +48,9 @@ pub struct KeyUse {
     pub scopes: Vec<String>,
     /// Its own limit per 60 seconds.
     pub rate_limit: u32,
-    /// Uses that the record does not know of yet, if it is time to write them down.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub unrecorded: Option<u32>,
+    /// Whether whoever asked is to collect the key's uses in a moment, and to write them down.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_to_be_recorded: bool,
 }
 
 /// Why a claim is not good. Nothing was counted.
@@ -181,6 +181,11 @@ pub enum AccountCommand {
         /// When the record was read: what was read long ago may have been forgotten meanwhile.
         read_at: u64,
     },
+    /// Hands out the uses of a key that were not handed out yet; done once more, it hands out none.
+    CollectUses {
+        /// SHA-256 of its text.
+        hash: String,
+    },
     /// Forgets everything about a user who was deleted, but that.
     Bury {
         /// Counts the changes of the record.
@@ -212,6 +217,13 @@ pub enum AccountReply {
     Sessions(Vec<Session>),
     /// So many sessions ended.
     Ended(u32),
+    /// Uses of a key.
+    Uses {
+        /// How many.
+        n: u32,
+        /// When the last one was.
+        last_at: u64,
+    },
 }
 
 /// A session and its user.

@@ -462,6 +462,7 @@ pub fn unexpected(reply: &AccountReply) -> Failure {
         AccountReply::Session(_) => "a session",
         AccountReply::Sessions(_) => "sessions",
         AccountReply::Ended(_) => "a number of sessions",
+        AccountReply::Uses { .. } => "uses of a key",
     };
     Failure::Api(ApiError::Internal { cause: format!("the object answered {what}") })
 }

@@ -7,6 +7,7 @@ mod command;
 mod compile;
 mod cost;
 mod faults;
+mod keys;
 mod limits;
 mod meta;
 mod outages;

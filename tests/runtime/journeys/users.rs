@@ -6,14 +6,15 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use futures::StreamExt;
 use futures::future::join_all;
-use journeys::{Answer, Client, Options, Runtime};
+use journeys::clerk::{deliver, tell, try_deliver, user};
+use journeys::{Answer, Client, Options, Runtime, fresh};
 use reqwest::Method;
 use rusqlite::{Connection, OpenFlags, types::Value as Cell};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio_postgres::NoTls;
 
-use crate::webhooks::{change_d1, d1_files, deliver, fresh, row, tell, text, try_deliver, user};
+use crate::webhooks::{change_d1, d1_files, row, text};
 
 /// What `cargo xtask dev` says in its ready file.
 const KEY: &str = "fake-development-admin-key-not-for-production-000000";
