@@ -16,6 +16,7 @@ mod door;
 mod error;
 mod events;
 mod incoming;
+mod mail;
 mod queues;
 mod records;
 mod reply;
@@ -61,6 +62,7 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     let chores = [
         ("pending admin actions", routes::admin::limits::settle_pending(&app).await),
         ("old webhooks", routes::webhooks::forget_old_events(&app).await),
+        ("mailed tokens", auth::endpoints::forget_expired(&app).await),
         ("changes of users", records::settle_left_behind(&app).await),
     ];
     for (what, done) in chores {

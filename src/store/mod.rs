@@ -6,3 +6,4 @@ pub mod d1;
 pub mod keys;
 pub mod postgres;
 pub mod users;
+pub mod verifications;

@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use worker::Method;
 
+use super::hashing::Turn;
 use super::{Failure, Outcome, shape};
 use crate::admission::{client_address, identify};
 use crate::app::App;
@@ -389,6 +390,23 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// Has the browser keep the session of the request, for as long as it did.
+    pub fn keep_session(&self, session: &Session) {
+        if let Some(token) = self.token() {
+            let remember = !self.forgets() && session.impersonated_by.is_none();
+            self.hand_out(&token.text(self.key), remember);
+        }
+    }
+
+    /// A turn at hashing: for a user who is signed in, or else for the network.
+    ///
+    /// # Errors
+    /// 429 if enough hashes are under way.
+    pub fn turn(&self, user: Option<UserId>) -> Result<Turn, Failure> {
+        let identity = user.map_or_else(|| self.network.clone(), Identity::User);
+        Ok(Turn::take(identity, self.app.now)?)
+    }
+
     /// Has the browser keep a session: for days, or until it is closed.
     pub fn hand_out(&self, token: &str, remember: bool) {
         let mut cookies = self.cookies.borrow_mut();
@@ -485,8 +503,8 @@ fn rule(path: &str) -> (u32, u64) {
 
 /// Each path has a policy of its own. Paths that nobody answers share one, so that nobody can make up policies.
 fn policy_name(path: &str) -> String {
-    let known = super::ENDPOINTS.iter().map(|endpoint| endpoint.path.trim_end_matches("/{}"));
-    let known = known.into_iter().find(|known| crate::router::is_within(path, known)).unwrap_or("/other");
+    let known = super::ENDPOINTS.iter().find(|endpoint| endpoint.item_of(path).is_some());
+    let known = known.map_or("/other", |endpoint| endpoint.path).replace("{}", "x");
     let name: String = known.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     format!("auth{name}").chars().take(limits::MAX_NAME_BYTES).collect()
 }
@@ -505,7 +523,11 @@ mod tests {
     #[test]
     fn every_path_has_a_policy_and_nobody_can_make_one_up() {
         assert_eq!(policy_name("/sign-in/email"), "auth-sign-in-email");
-        assert_eq!(policy_name("/nothing/at/all"), "auth-other");
+        assert_eq!(policy_name("/reset-password/some-token"), "auth-reset-password-x");
+        assert_eq!(policy_name("/delete-user/callback"), "auth-delete-user-callback");
+        for unknown in ["/nothing/at/all", "/sign-in/email/x", "/reset-password/"] {
+            assert_eq!(policy_name(unknown), "auth-other");
+        }
         let mut names = std::collections::HashSet::new();
         for endpoint in super::super::ENDPOINTS {
             let name = policy_name(endpoint.path);
