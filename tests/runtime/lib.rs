@@ -2,11 +2,13 @@
 //! misbehaves on request, and doubles of services that can't be reached.
 
 mod client;
+mod mailbox;
 mod origin;
 mod runtime;
 mod siteverify;
 
 pub use client::{Answer, Client, fresh_address};
+pub use mailbox::Mailbox;
 pub use origin::Origin;
-pub use runtime::{Options, Runtime, xtask};
+pub use runtime::{Options, Runtime, node, xtask};
 pub use siteverify::Siteverify;

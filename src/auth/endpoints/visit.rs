@@ -204,7 +204,11 @@ impl<'a> Visit<'a> {
         let reads = matches!(self.method, Method::Get | Method::Head);
         let bytes =
             if reads { Vec::new() } else { body::read(request, self.app.config.max_body_bytes).await? };
-        self.body = parse_body(request.header("Content-Type")?.as_deref(), &bytes, takes)?;
+        let content_type = request.header("Content-Type")?;
+        // A stream that ends at once was meant to be a body; without any, clients say that its length is 0.
+        let is_stream = !reads && request.has_body() && request.header("Content-Length")?.is_none();
+        let is_body = !bytes.is_empty() || (is_stream && content_type.is_some());
+        self.body = parse_body(content_type.as_deref(), is_body.then_some(&bytes), takes)?;
         item.clone_into(&mut self.item);
         Ok(())
     }
