@@ -21,6 +21,9 @@ const DEFAULT_SOURCE_TIMEOUT_MS: u64 = 30_000;
 /// Longest part of a host name, in bytes. RFC 1035 section 2.3.4.
 const MAX_LABEL_BYTES: usize = 63;
 
+/// Where mails are handed over.
+const RESEND: &str = "https://api.resend.com/emails";
+
 /// Where Cloudflare verifies tokens of Turnstile.
 const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
 
@@ -63,6 +66,8 @@ pub struct Config {
     /// `AUTH_RATE_LIMIT`: whether sign-ins and the like are limited by network and path, as Better Auth does. In
     /// production unless switched off, elsewhere if switched on.
     pub limits_auth: bool,
+    /// How mails leave; none while there is no `RESEND_API_KEY`, but in development.
+    pub mailer: Option<Mailer>,
     /// `TURNSTILE_SITE_KEY`: given to browsers.
     pub turnstile_site_key: Option<String>,
     /// `TURNSTILE_SECRET_KEY`: Turnstile is on while it is set.
@@ -77,6 +82,22 @@ pub struct Config {
     pub sentry_dsn: Option<String>,
     /// `SENTRY_RELEASE`: given to browsers.
     pub sentry_release: Option<String>,
+}
+
+/// How mails leave.
+#[derive(Debug)]
+pub enum Mailer {
+    /// Into the log, where a developer finds them.
+    Log,
+    /// Through a provider with Resend's interface.
+    Provider {
+        /// `MAIL_API_URL`: Resend's own by default.
+        url: String,
+        /// `RESEND_API_KEY`.
+        key: Secret,
+        /// `MAIL_FROM`: who the mails are from, as `Name <address>` or an address.
+        from: String,
+    },
 }
 
 /// How tokens of Turnstile are verified.
@@ -276,8 +297,27 @@ impl Config {
             })
         });
         let clerk_webhook_key = clerk_webhook_key.transpose()?;
-        let verify_url = read("TURNSTILE_VERIFY_URL").unwrap_or_else(|| SITEVERIFY.to_owned());
-        web_url("TURNSTILE_VERIFY_URL", &verify_url)?;
+        let url = |variable, default: &str| {
+            let url = read(variable).unwrap_or_else(|| default.to_owned());
+            web_url(variable, &url).map(|_| url)
+        };
+        let verify_url = url("TURNSTILE_VERIFY_URL", SITEVERIFY)?;
+        let mail_url = url("MAIL_API_URL", RESEND)?;
+        let mailer = match read("RESEND_API_KEY") {
+            None => (environment == "development").then_some(Mailer::Log),
+            Some(key) if key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                let from = read("MAIL_FROM").filter(|from| from.contains('@'));
+                let from = from.ok_or(ConfigError {
+                    variable: "MAIL_FROM",
+                    expected: "an address, or a name and an address as Name <address>".to_owned(),
+                })?;
+                Some(Mailer::Provider { url: mail_url, key: Secret(key), from })
+            }
+            Some(_) => {
+                let expected = "a key as the provider shows it".to_owned();
+                return Err(ConfigError { variable: "RESEND_API_KEY", expected });
+            }
+        };
         let more_origins = read("BETTER_AUTH_TRUSTED_ORIGINS").unwrap_or_default();
         let more_origins = more_origins.split(',').map(str::trim).filter(|origin| !origin.is_empty());
         let trusted_origins: Vec<String> =
@@ -327,6 +367,7 @@ impl Config {
             base_url,
             trusted_origins,
             limits_auth,
+            mailer,
             turnstile_site_key: read("TURNSTILE_SITE_KEY"),
             turnstile: read("TURNSTILE_SECRET_KEY")
                 .map(|secret| Turnstile { secret: Secret(secret), verify_url }),
@@ -415,8 +456,13 @@ mod tests {
 
     #[test]
     fn secrets_are_not_printed() {
-        let secrets =
-            [("ADMIN_KEY", "hidden"), ("BETTER_AUTH_SECRET", "hidden"), ("TURNSTILE_SECRET_KEY", "hidden")];
+        let secrets = [
+            ("ADMIN_KEY", "hidden"),
+            ("BETTER_AUTH_SECRET", "hidden"),
+            ("TURNSTILE_SECRET_KEY", "hidden"),
+            ("RESEND_API_KEY", "hidden"),
+            ("MAIL_FROM", "a@example.com"),
+        ];
         let config = parse(&secrets).unwrap();
         assert!(!format!("{config:?}").contains("hidden"));
     }
@@ -445,6 +491,24 @@ mod tests {
         assert!(!parse(&[allow]).unwrap().sources_on_loopback);
         assert!(!parse(&[("ENVIRONMENT", "development")]).unwrap().sources_on_loopback);
         assert!(parse(&[allow, ("ENVIRONMENT", "development")]).unwrap().sources_on_loopback);
+    }
+
+    #[test]
+    fn mails_leave_through_a_provider_or_are_for_developers() {
+        let mailer = |variables: &[(&str, &str)]| parse(variables).map(|config| config.mailer);
+        let (key, from) = (("RESEND_API_KEY", "re_1"), ("MAIL_FROM", "Bloqr <a@example.com>"));
+        assert!(mailer(&[]).unwrap().is_none() && mailer(&[from]).unwrap().is_none());
+        assert!(matches!(mailer(&[("ENVIRONMENT", "development")]).unwrap(), Some(Mailer::Log)));
+        let resend = mailer(&[key, from]).unwrap();
+        assert!(matches!(resend, Some(Mailer::Provider { url, .. }) if url == RESEND));
+        for (variables, named) in [
+            (&[key][..], "MAIL_FROM"),
+            (&[key, ("MAIL_FROM", "Bloqr")], "MAIL_FROM"),
+            (&[("RESEND_API_KEY", "re 1"), from], "RESEND_API_KEY"),
+            (&[key, from, ("MAIL_API_URL", "emails")], "MAIL_API_URL"),
+        ] {
+            assert_eq!(mailer(variables).unwrap_err().variable, named);
+        }
     }
 
     #[test]

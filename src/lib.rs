@@ -17,6 +17,7 @@ mod error;
 mod events;
 mod incoming;
 mod jwt;
+mod mail;
 mod queues;
 mod records;
 mod reply;
@@ -62,8 +63,8 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
     let chores = [
         ("pending admin actions", routes::admin::limits::settle_pending(&app).await),
         ("old webhooks", routes::webhooks::forget_old_events(&app).await),
+        ("mailed tokens", auth::endpoints::forget_expired(&app).await),
         ("changes of users", records::settle_left_behind(&app).await),
-        ("old mails", records::forget_old_mails(&app).await),
     ];
     for (what, done) in chores {
         if let Err(error) = done {

@@ -106,14 +106,6 @@ pub async fn settle_left_behind(app: &App) -> Result<(), ApiError> {
     forget(app, &told).await
 }
 
-/// Forgets what was mailed and can't come back in time any more. The schedule calls it.
-///
-/// # Errors
-/// If D1 can't be asked.
-pub async fn forget_old_mails(app: &App) -> Result<(), ApiError> {
-    users::delete_verifications_until(&app.d1()?, app.now.0).await.map_err(of_users)
-}
-
 /// Has the user's object take note of how the record stands. The object keeps what is newest, so telling late or
 /// twice does no harm.
 async fn tell_object(app: &App, change: &Change) -> Result<(), ApiError> {

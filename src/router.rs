@@ -7,7 +7,7 @@ use worker::Method;
 use crate::admission::{Admitted, Policy};
 use crate::app::App;
 use crate::error::ApiResult;
-use crate::routes::{admin, compile, health, keys, meta, rate_limit, webhooks};
+use crate::routes::{admin, auth, compile, health, keys, meta, rate_limit, webhooks};
 
 /// A handler: a request that was admitted in, an answer out.
 pub type Handler = fn(App, Admitted) -> LocalBoxFuture<'static, ApiResult>;
@@ -68,6 +68,8 @@ const ROUTES: &[Route] = routes! {
     Get  "/turnstile-config"  Api   PUBLIC   Reads     meta::show_turnstile_config;
     Get  "/clerk-config"      Api   PUBLIC   Reads     meta::show_clerk_config;
     Get  "/sentry-config"     Api   PUBLIC   Reads     meta::show_sentry_config;
+    Get  "/auth/providers"    Api   PUBLIC   Reads     auth::show_providers;
+    Get  "/auth/session"      Both  PUBLIC   Exempt    auth::show_session;
     Get  "/health"            Both  PUBLIC   Reads     health::show_health;
     Get  "/health/db-smoke"   Both  PUBLIC   Reads     health::show_db_smoke;
     Get  "/rate-limit"        Both  ANYBODY  Free      rate_limit::show_rate_limit;
@@ -249,6 +251,11 @@ mod tests {
         assert_eq!(kind(Method::Head, "/api/auth/ok/", true), "auth /ok/");
         assert_eq!(kind(Method::Get, "/api/authors", false), "404");
         assert_eq!(kind(Method::Get, "/auth/ok", false), "page");
+        // These two are not its own.
+        assert_eq!(kind(Method::Get, "/api/auth/providers", false), "route /auth/providers");
+        for path in ["/auth/session", "/api/auth/session"] {
+            assert_eq!(kind(Method::Get, path, false), "route /auth/session");
+        }
     }
 
     #[test]

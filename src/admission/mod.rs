@@ -66,7 +66,7 @@ pub enum Policy {
     Reads,
     /// All policies there are, at no cost: the caller only looks.
     Free,
-    /// None: what is sent is proven by its signature, and a sender that is refused sends again.
+    /// None: what is sent proves itself by a signature before anything is asked.
     Exempt,
 }
 

@@ -55,14 +55,13 @@ refusals! {
         PASSWORD_TOO_LONG "Password too long"
         PASSWORD_ALREADY_SET "A password is already set"
         EMAIL_CAN_NOT_BE_UPDATED "Email can not be updated"
-        FIELD_NOT_ALLOWED "Field not allowed to be set"
         MISSING_FIELD "Field is required"
         CREDENTIAL_ACCOUNT_NOT_FOUND "Credential account not found"
         ACCOUNT_NOT_FOUND "Account not found"
         SESSION_EXPIRED "Session expired; sign in again to do this"
         CHANGE_EMAIL_DISABLED "Changing the email is disabled"
-        RESET_PASSWORD_DISABLED "Resetting the password is disabled"
-        VERIFICATION_EMAIL_NOT_ENABLED "Verification emails are not enabled"
+        RESET_PASSWORD_DISABLED "Reset password isn't enabled"
+        VERIFICATION_EMAIL_NOT_ENABLED "Verification email isn't enabled"
         EMAIL_MISMATCH "Email mismatch"
         EMAIL_ALREADY_VERIFIED "Email is already verified"
         EMAIL_PASSWORD_DISABLED "Email and password are disabled"
@@ -76,20 +75,21 @@ refusals! {
         UNAUTHORIZED "Unauthorized"
         INVALID_EMAIL_OR_PASSWORD "Invalid email or password"
         TOKEN_EXPIRED "Token expired"
+        INVALID_USER "Invalid user"
         FAILED_TO_GET_USER_INFO "Failed to get user info"
         USER_EMAIL_NOT_FOUND "User email not found"
     }
     403 {
         INVALID_ORIGIN "Invalid origin"
         MISSING_OR_NULL_ORIGIN "Missing or null Origin"
-        CROSS_SITE_NAVIGATION_LOGIN_BLOCKED "Sign-in by a form of another site is blocked"
+        CROSS_SITE_NAVIGATION_LOGIN_BLOCKED "Cross-site navigation login blocked. This request appears to be a CSRF attack."
         INVALID_CALLBACK_URL "Invalid callbackURL"
         INVALID_REDIRECT_URL "Invalid redirectURL"
         INVALID_ERROR_CALLBACK_URL "Invalid errorCallbackURL"
         INVALID_NEW_USER_CALLBACK_URL "Invalid newUserCallbackURL"
         EMAIL_NOT_VERIFIED "Email not verified"
         SESSION_NOT_FRESH "Session is not fresh"
-        BANNED_USER "You have been banned from this application"
+        BANNED_USER "You have been banned from this application. Please contact support if you believe this is an error."
         YOU_ARE_NOT_ALLOWED_TO_LIST_USERS "You are not allowed to list users"
         YOU_ARE_NOT_ALLOWED_TO_GET_USER "You are not allowed to get a user"
         YOU_ARE_NOT_ALLOWED_TO_CREATE_USERS "You are not allowed to create users"
@@ -109,7 +109,7 @@ refusals! {
         USER_NOT_FOUND "User not found"
     }
     405 {
-        METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED "POST needs deferSessionRefresh to be on"
+        METHOD_NOT_ALLOWED_DEFER_SESSION_REQUIRED "POST method requires deferSessionRefresh to be enabled in session config"
     }
     415 {
         UNSUPPORTED_MEDIA_TYPE "Unsupported media type"
@@ -137,6 +137,8 @@ impl AuthError {
         Self::coded(404, "FAILED_TO_GET_USER_INFO", "Failed to get user info");
     /// 400: the user of a reset token is gone.
     pub const NO_USER_TO_RESET: Self = Self::coded(400, "USER_NOT_FOUND", "User not found");
+    /// 401: the user of a mailed link is gone.
+    pub const NO_USER_TO_VERIFY: Self = Self::coded(401, "USER_NOT_FOUND", "User not found");
     /// 400: an admin creates a user who exists.
     pub const CREATED_USER_EXISTS: Self =
         Self::coded(400, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL", "User already exists. Use another email.");
@@ -165,6 +167,12 @@ impl AuthError {
     pub fn validation(issues: &[String]) -> Self {
         let text = Text { message: Cow::Owned(issues.join("; ")), code: Some("VALIDATION_ERROR") };
         Self::of(400, Shape::Text(text))
+    }
+
+    /// 400: a field that users don't set for themselves.
+    pub fn field_not_allowed(field: &str) -> Self {
+        let message = Cow::Owned(format!("{field} is not allowed to be set"));
+        Self::of(400, Shape::Text(Text { message, code: Some("FIELD_NOT_ALLOWED") }))
     }
 
     /// 429, without a code: come back in so many whole seconds.
@@ -310,6 +318,8 @@ mod tests {
             (AuthError::INVALID_DELETE_TOKEN, 404, "INVALID_TOKEN"),
             (AuthError::NO_USER_TO_DELETE, 404, "FAILED_TO_GET_USER_INFO"),
             (AuthError::NO_USER_TO_RESET, 400, "USER_NOT_FOUND"),
+            (AuthError::NO_USER_TO_VERIFY, 401, "USER_NOT_FOUND"),
+            (AuthError::field_not_allowed("role"), 400, "FIELD_NOT_ALLOWED"),
             (AuthError::CREATED_USER_EXISTS, 400, "USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL"),
             (AuthError::NO_SESSION_AFTER_SIGN_UP, 400, "FAILED_TO_CREATE_SESSION"),
             (AuthError::NO_SESSION_AFTER_SIGN_IN, 401, "FAILED_TO_CREATE_SESSION"),

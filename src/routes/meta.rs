@@ -29,6 +29,8 @@ pub async fn show_index(app: App, admitted: Admitted) -> ApiResult {
             "GET /api/turnstile-config": "Turnstile settings for browsers",
             "GET /api/clerk-config": "Clerk settings for browsers",
             "GET /api/sentry-config": "Sentry settings for browsers",
+            "GET /api/auth/providers": "The ways to sign in",
+            "GET /api/auth/session": "Your own session",
             "GET /api/rate-limit": "Your own limits, free of charge",
             "POST /api/compile": "Compile filter lists into one",
             "GET /api/keys": "Your API keys",

@@ -1,6 +1,7 @@
 //! The handlers, one file per resource.
 
 pub mod admin;
+pub mod auth;
 pub mod compile;
 #[cfg(feature = "faults")]
 pub mod faults;

@@ -148,3 +148,161 @@ pub async fn lift_expired_ban(database: &D1Database, user: UserId, now: u64) -> 
         .bind(&[user.to_string().into(), number(now)])?;
     statement.run().await.map(drop)
 }
+
+/// Sets the password of whom a verification waits for; to be taken away in the same transaction.
+///
+/// # Errors
+/// If a value can't be bound, which is a defect.
+pub fn save_password_if(
+    database: &D1Database,
+    identifier: &str,
+    account_id: &str,
+    password: &str,
+    now: u64,
+) -> Result<D1PreparedStatement> {
+    database
+        .prepare(
+            "INSERT INTO account (id, user_id, provider_id, account_id, password, created_at, updated_at) \
+             SELECT ?1, users.id, 'credential', users.id, ?3, ?4, ?4 FROM verification \
+             JOIN users ON users.id = verification.value \
+             WHERE verification.identifier = ?2 AND verification.expires_at > ?4 \
+             ON CONFLICT (user_id, provider_id) DO UPDATE SET password = excluded.password, \
+               updated_at = excluded.updated_at",
+        )
+        .bind(&[account_id.into(), identifier.into(), password.into(), number(now)])
+}
+
+/// Replaces a password by another, unless somebody replaced it meanwhile. Returns whether it did.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn replace_password(
+    database: &D1Database,
+    user: UserId,
+    old: &str,
+    new: &str,
+    now: u64,
+) -> Result<bool> {
+    let update = database
+        .prepare(
+            "UPDATE account SET password = ?3, updated_at = ?4 \
+             WHERE user_id = ?1 AND provider_id = 'credential' AND password = ?2 RETURNING id",
+        )
+        .bind(&[user.to_string().into(), old.into(), new.into(), number(now)])?;
+    is_done(update).await
+}
+
+#[derive(Deserialize)]
+struct DoneRow {}
+
+/// Whether a statement that returns the rows it changed changed any.
+async fn is_done(statement: D1PreparedStatement) -> Result<bool> {
+    Ok(statement.first::<DoneRow>(None).await?.is_some())
+}
+
+/// What a user changes about themselves. What is none stays.
+pub struct NewProfile<'a> {
+    /// How the user is shown.
+    pub name: Option<&'a str>,
+    /// URL of a picture, or none any more.
+    pub image: Option<Option<&'a str>>,
+}
+
+/// Changes how a user is shown. Returns false if there is no such user.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn update_profile(
+    database: &D1Database,
+    user: UserId,
+    new: &NewProfile<'_>,
+    now: u64,
+) -> Result<bool> {
+    let update = database
+        .prepare(
+            "UPDATE users SET display_name = coalesce(?2, display_name), \
+               image_url = iif(?3, ?4, image_url), updated_at = ?5 WHERE id = ?1 RETURNING id",
+        )
+        .bind(&[
+            user.to_string().into(),
+            text(new.name),
+            u32::from(new.image.is_some()).into(),
+            text(new.image.flatten()),
+            number(now),
+        ])?;
+    is_done(update).await
+}
+
+/// Gives a user another address. Returns false if somebody has it, or the user's address is another by now. Whether
+/// the user's address is verified stays as it was.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn change_email(
+    database: &D1Database,
+    user: UserId,
+    from: &str,
+    to: &str,
+    now: u64,
+) -> Result<bool> {
+    // Not OR IGNORE: that would hold for the statements of triggers, too.
+    let update = database
+        .prepare(
+            "UPDATE users SET email = ?3, updated_at = ?4 WHERE id = ?1 AND email = ?2 \
+             AND NOT EXISTS (SELECT 1 FROM users WHERE email = ?3 AND id <> ?1) RETURNING id",
+        )
+        .bind(&[user.to_string().into(), from.into(), to.into(), number(now)])?;
+    is_done(update).await
+}
+
+/// Notes that a user has this address indeed. Returns false if it is not the user's any more.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn verify_email(database: &D1Database, user: UserId, email: &str, now: u64) -> Result<bool> {
+    let update = database
+        .prepare(
+            "UPDATE users SET email_verified = 1, updated_at = ?3 WHERE id = ?1 AND email = ?2 RETURNING id",
+        )
+        .bind(&[user.to_string().into(), email.into(), number(now)])?;
+    is_done(update).await
+}
+
+/// Deletes a user for good. Returns false if there was none.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn delete_user(database: &D1Database, user: UserId) -> Result<bool> {
+    let delete =
+        database.prepare("DELETE FROM users WHERE id = ? RETURNING id").bind(&[user.to_string().into()])?;
+    is_done(delete).await
+}
+
+/// A way in which a user signs in.
+#[derive(Debug, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub id: String,
+    /// `credential`: by password.
+    pub provider_id: String,
+    /// The user's id at the provider.
+    pub account_id: String,
+    /// In milliseconds since 1970.
+    pub created_at: u64,
+    /// In milliseconds since 1970.
+    pub updated_at: u64,
+}
+
+/// The ways in which a user signs in.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn list_accounts(database: &D1Database, user: UserId) -> Result<Vec<Account>> {
+    let query = database
+        .prepare(
+            "SELECT id, provider_id, account_id, created_at, updated_at FROM account WHERE user_id = ? \
+             ORDER BY created_at, id",
+        )
+        .bind(&[user.to_string().into()])?;
+    query.all().await?.results()
+}

@@ -7,3 +7,4 @@ pub mod keys;
 pub mod postgres;
 pub mod user_admin;
 pub mod users;
+pub mod verifications;

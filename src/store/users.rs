@@ -169,15 +169,6 @@ pub async fn forget_changes(database: &D1Database, changes: &[&Change]) -> Resul
     statement.run().await.map(drop)
 }
 
-/// Forgets what was mailed and can't come back in time any more.
-///
-/// # Errors
-/// If D1 can't be asked.
-pub async fn delete_verifications_until(database: &D1Database, at: u64) -> Result<()> {
-    let statement = database.prepare("DELETE FROM verification WHERE expires_at <= ?").bind(&[number(at)])?;
-    statement.run().await.map(drop)
-}
-
 /// The user whom Clerk knows by this id; made now if there is none yet, for the webhook may come later than the
 /// user. None if Clerk deleted the user.
 ///

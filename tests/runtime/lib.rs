@@ -4,6 +4,7 @@
 pub mod clerk;
 mod client;
 mod issuer;
+mod mailbox;
 mod origin;
 mod runtime;
 pub mod secrets;
@@ -11,6 +12,7 @@ mod siteverify;
 
 pub use client::{Answer, Client, fresh, fresh_address};
 pub use issuer::Issuer;
+pub use mailbox::Mailbox;
 pub use origin::Origin;
-pub use runtime::{Options, Runtime, xtask};
+pub use runtime::{Options, Runtime, node, xtask};
 pub use siteverify::Siteverify;

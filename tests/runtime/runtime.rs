@@ -183,6 +183,13 @@ pub fn xtask() -> Command {
     command
 }
 
+/// A program of `tests/clients`, run by the Node.js that comes with the tools.
+pub fn node(program: &str) -> Command {
+    let mut command = Command::new(root().join("node_modules/.bin/node"));
+    command.current_dir(root()).arg(format!("tests/clients/{program}")).stdin(Stdio::null());
+    command
+}
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../..")
 }

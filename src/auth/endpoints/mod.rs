@@ -4,14 +4,21 @@
 //! limiter, the route, the body, the page it comes from, the session, the shape, and then whatever the endpoint asks
 //! for. What a browser keeps is told by every answer, refusals included.
 
+mod hashing;
+mod links;
+mod profile;
 mod sessions;
 mod shape;
 mod sign;
 mod visit;
 
+use durable::identity::wire::SessionShown;
 use futures::future::LocalBoxFuture;
+use limits::UserId;
+use serde_json::{Value, json};
 use worker::Method;
 
+pub use self::links::forget_expired;
 use self::visit::Visit;
 use super::error::AuthError;
 use super::payload::Takes;
@@ -85,6 +92,21 @@ const ENDPOINTS: &[Endpoint] = endpoints! {
     Post "/revoke-sessions"        Json        sessions::revoke_sessions;
     Post "/revoke-other-sessions"  Json        sessions::revoke_other_sessions;
     Post "/update-session"         Json        sessions::update_session;
+
+    Post "/sign-in/social"           Json  sign::sign_in_social;
+    Post "/update-user"              Json  profile::update_user;
+    Post "/change-password"          Json  profile::change_password;
+    Post "/verify-password"          Json  profile::verify_password;
+    Get  "/list-accounts"            Json  profile::list_accounts;
+    Post "/delete-user"              Json  profile::delete_user;
+    Get  "/delete-user/callback"     Json  profile::follow_deletion;
+    Post "/change-email"             Json  links::change_email;
+    Post "/send-verification-email"  Json  links::send_verification;
+    Get  "/verify-email"             Json  links::follow_verification;
+    Post "/request-password-reset"   Json  links::request_reset;
+    Get  "/reset-password/{}"        Json  links::follow_reset;
+    Post "/reset-password"           Json  links::reset_password;
+    Get  "/error"                    Json  links::show_error;
 };
 
 /// Answers a request for `path`, below `/api/auth`.
@@ -109,15 +131,47 @@ async fn walk(visit: &mut Visit<'_>, request: &Incoming, path: &str) -> Outcome 
 }
 
 fn find<'p>(method: &Method, path: &'p str) -> Option<(&'static Endpoint, &'p str)> {
-    ENDPOINTS.iter().filter(|endpoint| endpoint.method == *method).find_map(|endpoint| {
-        match endpoint.path.strip_suffix("{}") {
-            None => (endpoint.path == path).then_some((endpoint, "")),
-            Some(before) => {
-                let item = path.strip_prefix(before)?;
-                (!item.is_empty() && !item.contains('/')).then_some((endpoint, item))
-            }
+    let mut endpoints = ENDPOINTS.iter().filter(|endpoint| endpoint.method == *method);
+    endpoints.find_map(|endpoint| Some((endpoint, endpoint.item_of(path)?)))
+}
+
+impl Endpoint {
+    /// What stands for the `{}` of its path; empty without one. None if the path is another.
+    fn item_of<'p>(&self, path: &'p str) -> Option<&'p str> {
+        match self.path.strip_suffix("{}") {
+            None => (self.path == path).then_some(""),
+            Some(before) => path.strip_prefix(before).filter(|item| !item.is_empty() && !item.contains('/')),
         }
-    })
+    }
+}
+
+/// The session that a request brings, and its user, as clients read them; none if none lives. Nothing is prolonged,
+/// and nothing the browser keeps changes.
+///
+/// # Errors
+/// If the user's object can't be asked.
+pub async fn show_session(
+    app: &App,
+    request: &Incoming,
+    request_id: &str,
+) -> Result<Option<Value>, ApiError> {
+    let Some(key) = &app.config.auth_key else {
+        return Err(ApiError::SecretMissing { variable: "BETTER_AUTH_SECRET" });
+    };
+    let visit = Visit::new(app, key, request, request_id)?;
+    let Some(token) = visit.token() else { return Ok(None) };
+    match visit.show(token, false).await {
+        Ok(shown) => {
+            let user = UserId(token.user.into_bytes());
+            Ok(shown.map(|SessionShown { session, profile, .. }| {
+                json!({ "session": shape::session(user, &session, key), "user": shape::user(user, &profile) })
+            }))
+        }
+        Err(Failure::Api(error)) => Err(error),
+        Err(Failure::Auth(error)) => {
+            Err(ApiError::Internal { cause: format!("a session was refused: {error:?}") })
+        }
+    }
 }
 
 #[cfg(test)]
@@ -134,9 +188,18 @@ mod tests {
             (Method::Get, "//ok"),
             (Method::Get, ""),
             (Method::Post, "/forget-password"),
+            (Method::Get, "/reset-password/"),
+            (Method::Get, "/reset-password/a/b"),
         ] {
             assert!(find(&method, path).is_none(), "{path}");
         }
+    }
+
+    #[test]
+    fn an_item_stands_for_the_last_segment() {
+        let item = find(&Method::Get, "/reset-password/abc").map(|(_, item)| item);
+        assert_eq!(item, Some("abc"));
+        assert_eq!(find(&Method::Post, "/reset-password").map(|(_, item)| item), Some(""));
     }
 
     #[test]

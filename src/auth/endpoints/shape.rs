@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::app::iso_time;
 use crate::auth::key::AuthKey;
 use crate::auth::token::SessionToken;
+use crate::store::accounts::Account;
 
 /// A user.
 pub fn user(id: UserId, profile: &Profile) -> Value {
@@ -38,6 +39,19 @@ pub fn session(user: UserId, session: &Session, key: &AuthKey) -> Value {
         "userId": user.to_string(),
         "impersonatedBy": session.impersonated_by,
         "id": session.id,
+    })
+}
+
+/// A way to sign in.
+pub fn account(user: UserId, account: &Account) -> Value {
+    json!({
+        "accountId": account.account_id,
+        "providerId": account.provider_id,
+        "userId": user.to_string(),
+        "createdAt": iso_time(UnixMillis(account.created_at)),
+        "updatedAt": iso_time(UnixMillis(account.updated_at)),
+        "id": account.id,
+        "scopes": [],
     })
 }
 

@@ -11,7 +11,7 @@ use crate::auth::error::AuthError;
 use crate::auth::origin::location;
 use crate::auth::password::{self, HashError};
 use crate::auth::random::{ALPHANUMERIC, random_text};
-use crate::auth::schema::{SignIn, SignOut, SignUp, refuse_at_sign_up};
+use crate::auth::schema::{SignIn, SignInSocial, SignOut, SignUp, refuse_at_sign_up};
 use crate::error::ApiError;
 use crate::events::Event;
 use crate::records;
@@ -28,6 +28,12 @@ pub async fn sign_up(visit: &Visit<'_>) -> Outcome {
     refuse_at_sign_up(&visit.body)?;
     let email = parse_email(&body.email).ok_or(AuthError::INVALID_EMAIL)?;
     password::check_new(body.password.reveal())?;
+    let _turn = visit.turn(None)?;
+    let database = visit.app.d1()?;
+    // Who has an address is told anyway, so that needs no hash.
+    if accounts::find_by_email(&database, &email).await.map_err(of_users)?.is_some() {
+        return Err(AuthError::USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL.into());
+    }
     let hash = password::hash(body.password.reveal()).map_err(of_hash)?;
     let account_id = new_account_id()?;
     let new = NewUser {
@@ -40,7 +46,7 @@ pub async fn sign_up(visit: &Visit<'_>) -> Outcome {
         account_id: &account_id,
         now: visit.app.now.0,
     };
-    let created = accounts::create_user(&visit.app.d1()?, &new).await.map_err(of_users)?;
+    let created = accounts::create_user(&database, &new).await.map_err(of_users)?;
     let user = created.ok_or(AuthError::USER_ALREADY_EXISTS_USE_ANOTHER_EMAIL)?;
     let token = visit.open_session(&user, body.remember_me != Some(false)).await?;
     visit.record(Event::AuthSuccess, "sign-up", Some(user.id));
@@ -54,6 +60,7 @@ pub async fn sign_in(visit: &Visit<'_>) -> Outcome {
     let email = parse_email(&body.email).ok_or(AuthError::INVALID_EMAIL)?;
     let given = body.password.reveal();
     password::check_given(given)?;
+    let _turn = visit.turn(None)?;
     let database = visit.app.d1()?;
     let found = accounts::find_by_email(&database, &email).await.map_err(of_users)?;
     let Some((user, hash)) = found.and_then(|found| Some((found.user, found.password?))) else {
@@ -86,6 +93,12 @@ pub async fn sign_in(visit: &Visit<'_>) -> Outcome {
         Some(url) => reply.with_header("Location", location(&url)),
         None => reply,
     })
+}
+
+/// `POST /sign-in/social`: nobody else signs users in for this service.
+pub async fn sign_in_social(visit: &Visit<'_>) -> Outcome {
+    SignInSocial::read(&visit.body)?;
+    Err(AuthError::PROVIDER_NOT_FOUND.into())
 }
 
 /// `POST /sign-out`: never refused, whatever session there was.

@@ -11,6 +11,7 @@ use serde_json::Value;
 use uuid::Uuid;
 use worker::Method;
 
+use super::hashing::Turn;
 use super::{Failure, Outcome, shape};
 use crate::admission::{client_address, identify};
 use crate::app::App;
@@ -203,7 +204,11 @@ impl<'a> Visit<'a> {
         let reads = matches!(self.method, Method::Get | Method::Head);
         let bytes =
             if reads { Vec::new() } else { body::read(request, self.app.config.max_body_bytes).await? };
-        self.body = parse_body(request.header("Content-Type")?.as_deref(), &bytes, takes)?;
+        let content_type = request.header("Content-Type")?;
+        // A stream that ends at once was meant to be a body; without any, clients say that its length is 0.
+        let is_stream = !reads && request.has_body() && request.header("Content-Length")?.is_none();
+        let is_body = !bytes.is_empty() || (is_stream && content_type.is_some());
+        self.body = parse_body(content_type.as_deref(), is_body.then_some(&bytes), takes)?;
         item.clone_into(&mut self.item);
         Ok(())
     }
@@ -389,6 +394,23 @@ impl<'a> Visit<'a> {
         }
     }
 
+    /// Has the browser keep the session of the request, for as long as it did.
+    pub fn keep_session(&self, session: &Session) {
+        if let Some(token) = self.token() {
+            let remember = !self.forgets() && session.impersonated_by.is_none();
+            self.hand_out(&token.text(self.key), remember);
+        }
+    }
+
+    /// A turn at hashing: for a user who is signed in, or else for the network.
+    ///
+    /// # Errors
+    /// 429 if enough hashes are under way.
+    pub fn turn(&self, user: Option<UserId>) -> Result<Turn, Failure> {
+        let identity = user.map_or_else(|| self.network.clone(), Identity::User);
+        Ok(Turn::take(identity, self.app.now)?)
+    }
+
     /// Has the browser keep a session: for days, or until it is closed.
     pub fn hand_out(&self, token: &str, remember: bool) {
         let mut cookies = self.cookies.borrow_mut();
@@ -486,8 +508,8 @@ fn rule(path: &str) -> (u32, u64) {
 
 /// Each path has a policy of its own. Paths that nobody answers share one, so that nobody can make up policies.
 fn policy_name(path: &str) -> String {
-    let known = super::ENDPOINTS.iter().map(|endpoint| endpoint.path.trim_end_matches("/{}"));
-    let known = known.into_iter().find(|known| crate::router::is_within(path, known)).unwrap_or("/other");
+    let known = super::ENDPOINTS.iter().find(|endpoint| endpoint.item_of(path).is_some());
+    let known = known.map_or("/other", |endpoint| endpoint.path).replace("{}", "x");
     let name: String = known.chars().map(|c| if c.is_ascii_alphanumeric() { c } else { '-' }).collect();
     format!("auth{name}").chars().take(limits::MAX_NAME_BYTES).collect()
 }
@@ -506,7 +528,11 @@ mod tests {
     #[test]
     fn every_path_has_a_policy_and_nobody_can_make_one_up() {
         assert_eq!(policy_name("/sign-in/email"), "auth-sign-in-email");
-        assert_eq!(policy_name("/nothing/at/all"), "auth-other");
+        assert_eq!(policy_name("/reset-password/some-token"), "auth-reset-password-x");
+        assert_eq!(policy_name("/delete-user/callback"), "auth-delete-user-callback");
+        for unknown in ["/nothing/at/all", "/sign-in/email/x", "/reset-password/"] {
+            assert_eq!(policy_name(unknown), "auth-other");
+        }
         let mut names = std::collections::HashSet::new();
         for endpoint in super::super::ENDPOINTS {
             let name = policy_name(endpoint.path);

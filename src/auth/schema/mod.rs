@@ -64,6 +64,11 @@ shapes! {
         remember_me "rememberMe": Opt<Flag>,
     }
 
+    /// `POST /sign-in/social`.
+    "body" SignInSocial {
+        provider "provider": Text,
+    }
+
     /// `POST /sign-out`.
     "body" SignOut {
         callback_url "callbackURL": Opt<Text>,
@@ -169,31 +174,31 @@ const NOT_AT_UPDATE: [&str; 6] = ["role", "tier", "banned", "banReason", "banExp
 /// dropped like any field that is not declared.
 ///
 /// # Errors
-/// [`AuthError::FIELD_NOT_ALLOWED`].
+/// [`AuthError::field_not_allowed`].
 pub fn refuse_at_sign_up(body: &Value) -> Result<(), AuthError> {
-    if sets_any(body, &NOT_AT_SIGN_UP) { Err(AuthError::FIELD_NOT_ALLOWED) } else { Ok(()) }
+    sets_any(body, &NOT_AT_SIGN_UP).map_or(Ok(()), |field| Err(AuthError::field_not_allowed(field)))
 }
 
 /// Refuses a change of what is not the user's own to change.
 ///
 /// # Errors
-/// [`AuthError::EMAIL_CAN_NOT_BE_UPDATED`], [`AuthError::FIELD_NOT_ALLOWED`].
+/// [`AuthError::EMAIL_CAN_NOT_BE_UPDATED`], [`AuthError::field_not_allowed`].
 pub fn refuse_at_update(body: &Value) -> Result<(), AuthError> {
-    if sets_any(body, &["email"]) {
+    if sets_any(body, &["email"]).is_some() {
         return Err(AuthError::EMAIL_CAN_NOT_BE_UPDATED);
     }
-    if sets_any(body, &NOT_AT_UPDATE) { Err(AuthError::FIELD_NOT_ALLOWED) } else { Ok(()) }
+    sets_any(body, &NOT_AT_UPDATE).map_or(Ok(()), |field| Err(AuthError::field_not_allowed(field)))
 }
 
-/// Whether a field has a value that JavaScript takes for true.
-fn sets_any(body: &Value, fields: &[&str]) -> bool {
+/// The first of the fields that has a value that JavaScript takes for true.
+fn sets_any<'f>(body: &Value, fields: &[&'f str]) -> Option<&'f str> {
     let is_set = |value: &Value| match value {
         Value::Null | Value::Bool(false) => false,
         Value::String(text) => !text.is_empty(),
         Value::Number(number) => number.as_f64() != Some(0.0),
         Value::Bool(true) | Value::Array(_) | Value::Object(_) => true,
     };
-    fields.iter().filter_map(|field| body.get(field)).any(is_set)
+    fields.iter().copied().find(|field| body.get(field).is_some_and(is_set))
 }
 
 #[cfg(test)]
@@ -278,12 +283,15 @@ pub mod tests {
     #[test]
     fn nobody_gives_oneself_a_role() {
         for field in ["role", "banReason", "banExpires"] {
-            assert_eq!(refuse_at_sign_up(&json!({ field: "x" })), Err(AuthError::FIELD_NOT_ALLOWED));
+            assert_eq!(refuse_at_sign_up(&json!({ field: "x" })), Err(AuthError::field_not_allowed(field)));
             assert_eq!(refuse_at_sign_up(&json!({ field: "" })), Ok(()));
         }
         for field in ["role", "tier", "banned", "banReason", "banExpires", "twoFactorEnabled"] {
             for value in [json!("x"), json!(true), json!(1), json!([])] {
-                assert_eq!(refuse_at_update(&json!({ field: value })), Err(AuthError::FIELD_NOT_ALLOWED));
+                assert_eq!(
+                    refuse_at_update(&json!({ field: value })),
+                    Err(AuthError::field_not_allowed(field))
+                );
             }
         }
         let email = json!({ "email": "new@b.co", "role": "admin" });
@@ -298,6 +306,7 @@ pub mod tests {
         let empty = json!({});
         assert_eq!(missing(SignUp::read(&empty)), ["body.name", "body.email", "body.password"]);
         assert_eq!(missing(SignIn::read(&empty)), ["body.email", "body.password"]);
+        assert_eq!(missing(SignInSocial::read(&empty)), ["body.provider"]);
         assert_eq!(missing(SignOut::read(&empty)), none);
         assert_eq!(missing(GetSession::read(&empty)), none);
         assert_eq!(missing(RevokeSession::read(&empty)), ["body.token"]);

@@ -19,7 +19,7 @@ await step("error: a page, or a redirection with the code", async () => {
   for (const [query, code] of [
     ["?error=some_code", "some_code"],
     ["", "UNKNOWN"],
-    ["?error=<b>", "UNKNOWN"],
+    ["?error=%3Cb%3E", "UNKNOWN"],
   ]) {
     const answer = await new Browser().send("GET", `/error${query}`);
     if (answer.status === 302) {

@@ -1,6 +1,7 @@
 //! Journeys: requests through the built Worker on the real runtime. One file per subject, one test per
 //! promise, a network of its own per test.
 
+mod accounts;
 mod admin;
 mod clerk;
 mod command;
