@@ -2,6 +2,7 @@
 //! promise, a network of its own per test.
 
 mod admin;
+mod admin_plugin;
 mod command;
 mod compile;
 mod faults;
