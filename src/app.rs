@@ -116,6 +116,11 @@ pub fn iso_time(at: UnixMillis) -> String {
     js_sys::Date::new(&(at.0 as f64).into()).to_iso_string().into()
 }
 
+/// The instant that a text names, in milliseconds since 1970; negative before that.
+pub fn parse_time(text: &str) -> Option<f64> {
+    Some(js_sys::Date::parse(text)).filter(|millis| millis.is_finite())
+}
+
 #[cfg(all(test, target_arch = "wasm32"))]
 mod wasm_tests {
     use wasm_bindgen_test::wasm_bindgen_test;
@@ -125,6 +130,12 @@ mod wasm_tests {
     #[wasm_bindgen_test]
     fn instants_are_written_with_milliseconds() {
         assert_eq!(iso_time(UnixMillis(1_800_000_000_007)), "2027-01-15T08:00:00.007Z");
+    }
+
+    #[wasm_bindgen_test]
+    fn instants_are_read_as_they_are_written() {
+        assert_eq!(parse_time("2027-01-15T08:00:00.007Z"), Some(1_800_000_000_007.0));
+        assert_eq!(parse_time("tomorrow"), None);
     }
 
     #[wasm_bindgen_test]

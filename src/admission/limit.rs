@@ -111,18 +111,9 @@ pub struct Price {
     pub path: &'static str,
 }
 
-/// What became of asking an identity's object.
-pub enum Taken {
-    /// It was decided, or nobody is counted.
-    Charged {
-        /// How things stand.
-        charged: Charged,
-        /// Who the user is, if the identity is one.
-        member: Option<Member>,
-    },
-    /// What the user brought is not good. Nothing was counted.
-    Rejected(Rejection),
-}
+/// How things stand, and who the user is, if the identity is one. Or why what the user brought is not good; nothing
+/// was counted then.
+pub type Taken = Result<(Charged, Option<Member>), Rejection>;
 
 /// Asks the identity's object under all policies that count the request, and whether the claim is good.
 ///
@@ -151,7 +142,7 @@ pub async fn take(
     let key = format!("{} {claimed} {:?} {costs:?}", identity.object_name(), price.policy);
     let taken = |reply: Reply, decider: Decider| {
         let (outcome, member) = match reply {
-            Reply::Rejected(rejection) => return Taken::Rejected(rejection),
+            Reply::Rejected(rejection) => return Err(rejection),
             Reply::Banned(banned) => (Outcome::Banned(banned), None),
             Reply::Decided(mut decided) => {
                 let member = decided.member.take();
@@ -160,10 +151,7 @@ pub async fn take(
             _ => (Outcome::Uncounted, None),
         };
         let policies = policies_of(&by_tier, member.as_ref());
-        Taken::Charged {
-            charged: Charged { policies, outcome, decider, fields: app.config.rate_limit_fields },
-            member,
-        }
+        Ok((Charged { policies, outcome, decider, fields: app.config.rate_limit_fields }, member))
     };
 
     let asked_at = now();

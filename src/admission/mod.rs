@@ -41,8 +41,8 @@ use crate::store::{keys, users};
 
 use credentials::{Credential, read_credentials};
 pub use identify::{client_address, identify};
+use limit::Price;
 pub use limit::{Charged, report_counters};
-use limit::{Price, Taken};
 use policies::Counted;
 pub use policies::Policies;
 use refusals::Refusals;
@@ -185,8 +185,8 @@ pub async fn admit(
         };
     }
     let (caller, charged) = match route.demand {
-        Demand::Public => asking.as_network().await?,
-        _ => asking.as_whoever_it_is().await?,
+        Demand::Public => asking.for_network().await?,
+        _ => asking.for_whoever_it_is().await?,
     };
     if let Err(forbidden) = authorize(&caller.rights, route.demand) {
         let error = match (forbidden, route.demand) {
@@ -217,19 +217,19 @@ impl Asking<'_> {
     }
 
     /// Counted for the network it came from.
-    async fn as_network(self) -> Result<(Caller, Charged), ApiError> {
+    async fn for_network(self) -> Result<(Caller, Charged), ApiError> {
         let price = self.price();
         let Self { app, request, request_id, network, .. } = self;
         match limit::take(app, request, &network, None, price, request_id).await? {
-            Taken::Charged { charged, .. } => Ok((Caller::anonymous(network), charged)),
-            Taken::Rejected(rejection) => {
+            Ok((charged, _)) => Ok((Caller::anonymous(network), charged)),
+            Err(rejection) => {
                 Err(ApiError::Internal { cause: format!("a network was rejected: {rejection:?}") })
             }
         }
     }
 
     /// Counted for whoever the credentials prove; for the network if they prove nobody.
-    async fn as_whoever_it_is(self) -> Result<(Caller, Charged), ApiError> {
+    async fn for_whoever_it_is(self) -> Result<(Caller, Charged), ApiError> {
         for credential in read_credentials(self.app, self.request)? {
             let admitted = match credential {
                 Credential::Key(text) => self.with_key(&text).await,
@@ -246,7 +246,7 @@ impl Asking<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.as_network().await
+        self.for_network().await
     }
 
     /// A key is good or an error: whoever brings one means it.
@@ -386,8 +386,8 @@ impl Asking<'_> {
         };
         let taken = limit::take(self.app, self.request, &identity, Some(claim), self.price(), nonce).await?;
         Ok(match taken {
-            Taken::Rejected(rejection) => Err(rejection),
-            Taken::Charged { charged, member } => {
+            Err(rejection) => Err(rejection),
+            Ok((charged, member)) => {
                 let rights = member.map_or(Rights::ANONYMOUS, |member| {
                     if let Some(key) = &member.key {
                         self.record_uses(user, hash, key);
@@ -424,7 +424,7 @@ impl Asking<'_> {
         let Self { app, request, request_id, network, .. } = self;
         let price = Price { policy: Policy::Requests, ..self.price() };
         match limit::take(app, request, network, None, price, request_id).await {
-            Ok(Taken::Charged { charged, .. }) => match charged.refusal() {
+            Ok(Ok((charged, _))) => match charged.refusal() {
                 Some(refusal) => {
                     GUESSERS
                         .with_borrow_mut(|guessers| guessers.keep(network.object_name(), now(), None, ()));
@@ -432,7 +432,7 @@ impl Asking<'_> {
                 }
                 None => error,
             },
-            Ok(Taken::Rejected(_)) => error,
+            Ok(Err(_)) => error,
             Err(outage) => outage,
         }
     }

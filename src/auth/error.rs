@@ -68,6 +68,9 @@ refusals! {
         EMAIL_PASSWORD_SIGN_UP_DISABLED "Signing up with email and password is disabled"
         FAILED_TO_UNLINK_LAST_ACCOUNT "The last account can not be unlinked"
         NO_DATA_TO_UPDATE "No data to update"
+        PASSWORD_CANNOT_BE_UPDATED_VIA_UPDATE_USER "A password is set by set-user-password"
+        USER_ID_CANNOT_BE_UPDATED "The id of a user can not be updated"
+        INVALID_ROLE_TYPE "A role must be a text"
         YOU_CANNOT_BAN_YOURSELF "You cannot ban yourself"
         YOU_CANNOT_REMOVE_YOURSELF "You cannot remove yourself"
     }
@@ -154,6 +157,10 @@ impl AuthError {
     pub const EMAIL_IS_THE_SAME: Self = Self::message_only(400, "Email is the same");
     /// 400, without a code.
     pub const NOT_IMPERSONATING: Self = Self::message_only(400, "You are not impersonating anyone");
+    /// 400, without a code.
+    pub const NO_PERMISSION_ASKED_FOR: Self = Self::message_only(400, "No permissions were named");
+    /// 500, without a code: the session that an admin put aside is gone.
+    pub const NO_SESSION_TO_RETURN_TO: Self = Self::message_only(500, "Failed to find admin session");
     /// 401 without a body: an admin's route without a session.
     pub const NO_ADMIN_SESSION: Self = Self::of(401, Shape::EmptyJson);
     /// 404 without a body: users can't delete themselves here.

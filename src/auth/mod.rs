@@ -19,6 +19,7 @@ pub mod mail_token;
 pub mod origin;
 pub mod password;
 pub mod payload;
+pub mod permission;
 pub mod random;
 pub mod schema;
 pub mod signed;

@@ -2,7 +2,6 @@
 
 use limits::UserId;
 use serde::Deserialize;
-use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, Result};
 
 use super::users::{USER_COLUMNS, User, UserRow, number, text};
@@ -62,7 +61,19 @@ pub struct NewUser<'a> {
 /// # Errors
 /// If D1 can't be asked; there is no such user then.
 pub async fn create_user(database: &D1Database, new: &NewUser<'_>) -> Result<Option<User>> {
-    let id = JsValue::from_str(&new.id.to_string());
+    let mut statements = creation_of(database, new)?;
+    statements.push(
+        database
+            .prepare(format!("SELECT {USER_COLUMNS} FROM users WHERE id = ?"))
+            .bind(&[new.id.to_string().into()])?,
+    );
+    let results = database.batch(statements).await?;
+    let rows: Vec<UserRow> = results.last().map(|result| result.results()).transpose()?.unwrap_or_default();
+    rows.into_iter().next().map(User::try_from).transpose()
+}
+
+/// Makes a user, unless somebody has the address.
+pub(super) fn creation_of(database: &D1Database, new: &NewUser<'_>) -> Result<Vec<D1PreparedStatement>> {
     let mut statements = vec![
         database
             .prepare(
@@ -70,7 +81,7 @@ pub async fn create_user(database: &D1Database, new: &NewUser<'_>) -> Result<Opt
                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?6) ON CONFLICT (email) DO NOTHING",
             )
             .bind(&[
-                id.clone(),
+                new.id.to_string().into(),
                 new.email.into(),
                 new.name.into(),
                 text(new.image),
@@ -81,10 +92,7 @@ pub async fn create_user(database: &D1Database, new: &NewUser<'_>) -> Result<Opt
     if let Some(password) = new.password {
         statements.push(save_password_of(database, new.id, new.account_id, password, new.now)?);
     }
-    statements.push(database.prepare(format!("SELECT {USER_COLUMNS} FROM users WHERE id = ?")).bind(&[id])?);
-    let results = database.batch(statements).await?;
-    let rows: Vec<UserRow> = results.last().map(|result| result.results()).transpose()?.unwrap_or_default();
-    rows.into_iter().next().map(User::try_from).transpose()
+    Ok(statements)
 }
 
 /// Sets the password of a user who is there.

@@ -3,6 +3,7 @@
 pub mod accounts;
 pub mod audit;
 pub mod d1;
+pub mod directory;
 pub mod keys;
 pub mod postgres;
 pub mod user_admin;

@@ -4,6 +4,7 @@
 //! limiter, the route, the body, the page it comes from, the session, the shape, and then whatever the endpoint asks
 //! for. What a browser keeps is told by every answer, refusals included.
 
+mod admin;
 mod hashing;
 mod links;
 mod profile;
@@ -107,6 +108,22 @@ const ENDPOINTS: &[Endpoint] = endpoints! {
     Get  "/reset-password/{}"        Json  links::follow_reset;
     Post "/reset-password"           Json  links::reset_password;
     Get  "/error"                    Json  links::show_error;
+
+    Get  "/admin/list-users"            Json  admin::users::list_users;
+    Get  "/admin/get-user"              Json  admin::users::get_user;
+    Post "/admin/create-user"           Json  admin::users::create_user;
+    Post "/admin/update-user"           Json  admin::users::update_user;
+    Post "/admin/set-role"              Json  admin::users::set_role;
+    Post "/admin/ban-user"              Json  admin::users::ban_user;
+    Post "/admin/unban-user"            Json  admin::users::unban_user;
+    Post "/admin/remove-user"           Json  admin::users::remove_user;
+    Post "/admin/set-user-password"     Json  admin::users::set_user_password;
+    Post "/admin/list-user-sessions"    Json  admin::sessions::list_user_sessions;
+    Post "/admin/revoke-user-session"   Json  admin::sessions::revoke_user_session;
+    Post "/admin/revoke-user-sessions"  Json  admin::sessions::revoke_user_sessions;
+    Post "/admin/impersonate-user"      Json  admin::sessions::impersonate_user;
+    Post "/admin/stop-impersonating"    Json  admin::sessions::stop_impersonating;
+    Post "/admin/has-permission"        Json  admin::has_permission;
 };
 
 /// Answers a request for `path`, below `/api/auth`.

@@ -1,10 +1,10 @@
 //! What the endpoints under `/admin` take.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::field::{
-    Choice, Count, Flag, Image, Kind, Name, Object, OneOf, Opt, OrNull, Password, Permissions, Roles,
-    Seconds, Text, members,
+    Choice, Count, Flag, Image, Instant, Kind, Name, Object, OneOf, Opt, OrNull, Password, Permissions,
+    Roles, Seconds, Text, members,
 };
 use crate::auth::error::AuthError;
 
@@ -24,16 +24,16 @@ macro_rules! choices {
 }
 
 shapes! {
-    /// `GET /admin/list-users`.
+    /// `GET /admin/list-users`. By a field that is no [`UserField`] nobody is found.
     "query" ListUsers {
         search_value "searchValue": Opt<Text>,
         search_field "searchField": Opt<OneOf<SearchField>>,
         search_operator "searchOperator": Opt<OneOf<SearchOperator>>,
         limit "limit": Opt<Count>,
         offset "offset": Opt<Count>,
-        sort_by "sortBy": Opt<OneOf<UserField>>,
+        sort_by "sortBy": Opt<Text>,
         sort_direction "sortDirection": Opt<OneOf<SortDirection>>,
-        filter_field "filterField": Opt<OneOf<UserField>>,
+        filter_field "filterField": Opt<Text>,
         filter_value "filterValue": Opt<Text>,
         filter_operator "filterOperator": Opt<OneOf<FilterOperator>>,
     }
@@ -58,14 +58,17 @@ shapes! {
         data "data": Object,
     }
 
-    /// What an admin may set of a user.
+    /// What an admin may set of a user. See also [`refuse_data`].
     "body.data" UserData {
         name "name": Opt<Name>,
         email "email": Opt<Text>,
         email_verified "emailVerified": Opt<Flag>,
         image "image": Opt<OrNull<Image>>,
         role "role": Opt<Roles>,
-        tier "tier": Opt<Text>,
+        tier "tier": Opt<OneOf<AccountTier>>,
+        banned "banned": Opt<Flag>,
+        ban_reason "banReason": Opt<OrNull<Text>>,
+        ban_expires "banExpires": Opt<OrNull<Instant>>,
     }
 
     /// `POST /admin/set-role`.
@@ -103,7 +106,44 @@ shapes! {
     }
 }
 
+/// Refuses data that an admin gives of a user and that has refusals of its own.
+///
+/// # Errors
+/// [`AuthError::NO_DATA_TO_UPDATE`], [`AuthError::PASSWORD_CANNOT_BE_UPDATED_VIA_UPDATE_USER`],
+/// [`AuthError::USER_ID_CANNOT_BE_UPDATED`], and those of [`refuse_role`].
+pub fn refuse_data(data: &Value) -> Result<(), AuthError> {
+    if data.as_object().is_none_or(Map::is_empty) {
+        return Err(AuthError::NO_DATA_TO_UPDATE);
+    }
+    if data.get("password").is_some() {
+        return Err(AuthError::PASSWORD_CANNOT_BE_UPDATED_VIA_UPDATE_USER);
+    }
+    if data.get("id").is_some() {
+        return Err(AuthError::USER_ID_CANNOT_BE_UPDATED);
+    }
+    refuse_role(data)
+}
+
+/// Refuses a role that is no text, nor several.
+///
+/// # Errors
+/// [`AuthError::INVALID_ROLE_TYPE`].
+pub fn refuse_role(data: &Value) -> Result<(), AuthError> {
+    match data.get("role") {
+        None | Some(Value::String(_)) => Ok(()),
+        Some(Value::Array(roles)) if roles.iter().all(Value::is_string) => Ok(()),
+        Some(_) => Err(AuthError::INVALID_ROLE_TYPE),
+    }
+}
+
 choices! {
+    /// The tier of a user.
+    AccountTier {
+        Free "free",
+        Pro "pro",
+        Admin "admin",
+    }
+
     /// Where a search for users looks.
     SearchField {
         Email "email",
@@ -168,17 +208,44 @@ mod tests {
         assert_eq!((asked.limit, asked.offset), (Some(10), None));
         assert_eq!(asked.search_field, Some(SearchField::Name));
         assert_eq!(asked.sort_direction, Some(SortDirection::Descending));
-        assert_eq!(asked.sort_by, Some(UserField::CreatedAt));
+        assert_eq!(asked.sort_by.as_deref().and_then(UserField::named), Some(UserField::CreatedAt));
         assert_eq!(asked.filter_operator, Some(FilterOperator::Lte));
         assert_eq!(
             issues(read("sortDirection=down")).as_deref(),
             Some(r#"[query.sortDirection] Invalid option: expected one of "asc"|"desc""#)
         );
-        for query in
-            ["searchField=id", "searchOperator=like", "filterOperator=in", "sortBy=password", "limit=x"]
-        {
+        for query in ["searchField=id", "searchOperator=like", "filterOperator=in", "sortDirection="] {
             assert!(issues(read(query)).is_some(), "{query}");
         }
+        assert!(read("sortBy=password&filterField=password&limit=x&offset=-1").is_ok());
+        assert_eq!(UserField::named("password"), None);
+    }
+
+    #[test]
+    fn some_data_is_refused_in_words_of_its_own() {
+        for (data, refusal) in [
+            (json!({}), Err(AuthError::NO_DATA_TO_UPDATE)),
+            (json!({ "password": null }), Err(AuthError::PASSWORD_CANNOT_BE_UPDATED_VIA_UPDATE_USER)),
+            (json!({ "id": "x", "name": "Ann" }), Err(AuthError::USER_ID_CANNOT_BE_UPDATED)),
+            (json!({ "role": 1 }), Err(AuthError::INVALID_ROLE_TYPE)),
+            (json!({ "role": null }), Err(AuthError::INVALID_ROLE_TYPE)),
+            (json!({ "role": ["user", 1] }), Err(AuthError::INVALID_ROLE_TYPE)),
+            (json!({ "role": ["user", "admin"] }), Ok(())),
+            (json!({ "name": "Ann" }), Ok(())),
+        ] {
+            assert_eq!(refuse_data(&data), refusal, "{data}");
+        }
+        assert_eq!(refuse_role(&json!({})), Ok(()));
+    }
+
+    #[test]
+    fn data_names_a_tier_that_users_can_have() {
+        for (tier, _) in AccountTier::ALL {
+            assert!(UserData::read(&json!({ "tier": tier })).is_ok(), "{tier}");
+        }
+        let names: Vec<&str> = AccountTier::ALL.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, limits::Tier::ACCOUNTS.map(limits::Tier::name));
+        assert_eq!(missing(UserData::read(&json!({ "tier": "anonymous" }))), ["body.data.tier"]);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use std::marker::PhantomData;
 
 use serde_json::{Map, Value};
 
+use crate::app::parse_time;
 use crate::auth::email::parse_email;
 use crate::config::Secret;
 
@@ -14,6 +15,11 @@ const MAX_SECONDS: u64 = 100 * 365 * 24 * 60 * 60;
 const MAX_TEXT_BYTES: usize = 4096;
 /// Most resources, and most actions of each, in one question about permissions.
 const MAX_PERMISSIONS: usize = 32;
+/// Most roles of one user, and longest name of one, in bytes.
+const MAX_ROLES: usize = 10;
+const MAX_ROLE_BYTES: usize = 64;
+/// The last instant of a JavaScript date: 100 million days after 1970, in milliseconds.
+const LAST_INSTANT_MS: f64 = 8.64e15;
 /// Most fields of an object that is passed on.
 const MAX_MEMBERS: usize = 64;
 
@@ -45,10 +51,12 @@ pub struct Password;
 pub struct Flag;
 /// A switch in a query: on for any text but the empty one, even for `false`.
 pub struct Switch;
-/// A whole number, also as text.
+/// A whole number above 0, also as text. Everything else counts as 0, which stands for none.
 pub struct Count;
-/// A duration in seconds. Fractions are cut off.
+/// A duration in seconds, perhaps back in time. Fractions are cut off.
 pub struct Seconds;
+/// An instant: milliseconds since 1970, or a text in ISO 8601. What was before 1970 is 1970.
+pub struct Instant;
 /// One role or several; as they are stored, joined by commas.
 pub struct Roles;
 /// Actions by resource.
@@ -66,6 +74,11 @@ pub struct OrNull<K>(PhantomData<K>);
 pub trait Choice: Copy + 'static {
     /// All of them.
     const ALL: &'static [(&'static str, Self)];
+
+    /// The one with this name.
+    fn named(name: &str) -> Option<Self> {
+        Self::ALL.iter().find(|(known, _)| *known == name).map(|(_, choice)| *choice)
+    }
 }
 
 fn unexpected(expected: &str, value: Option<&Value>) -> String {
@@ -144,26 +157,36 @@ impl Kind for Count {
     fn read(value: Option<&Value>) -> Result<u32, String> {
         let number = match value {
             Some(Value::Number(number)) => number.as_u64().and_then(|number| number.try_into().ok()),
-            // An empty text counts as 0, as JavaScript has it.
-            Some(Value::String(text)) if text.is_empty() => Some(0),
-            Some(Value::String(text)) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
-            Some(Value::String(_)) => None,
+            Some(Value::String(text)) => text.trim().parse().ok(),
             other => return Err(unexpected("number", other)),
         };
-        number.ok_or_else(|| "Invalid input: expected a whole number".to_owned())
+        Ok(number.unwrap_or(0))
     }
 }
 
 impl Kind for Seconds {
+    type Value = i64;
+
+    fn read(value: Option<&Value>) -> Result<i64, String> {
+        let seconds = value.and_then(Value::as_f64).ok_or_else(|| unexpected("number", value))?;
+        if seconds.abs() <= MAX_SECONDS as f64 {
+            Ok(seconds as i64)
+        } else {
+            Err(format!("Invalid input: expected a number from -{MAX_SECONDS} to {MAX_SECONDS}"))
+        }
+    }
+}
+
+impl Kind for Instant {
     type Value = u64;
 
     fn read(value: Option<&Value>) -> Result<u64, String> {
-        let seconds = value.and_then(Value::as_f64).ok_or_else(|| unexpected("number", value))?;
-        if (0.0..=MAX_SECONDS as f64).contains(&seconds) {
-            Ok(seconds as u64)
-        } else {
-            Err(format!("Invalid input: expected a number from 0 to {MAX_SECONDS}"))
-        }
+        let millis = match value {
+            Some(Value::String(text)) => parse_time(text),
+            other => other.and_then(Value::as_f64),
+        };
+        let millis = millis.filter(|millis| millis.abs() <= LAST_INSTANT_MS);
+        millis.map(|millis| millis as u64).ok_or_else(|| "Invalid input: expected a date".to_owned())
     }
 }
 
@@ -171,16 +194,30 @@ impl Kind for Roles {
     type Value = String;
 
     fn read(value: Option<&Value>) -> Result<String, String> {
-        let roles = match value {
+        let given: Vec<&str> = match value {
             Some(Value::Array(roles)) => {
-                let roles: Vec<&str> = roles.iter().map(|role| text(Some(role))).collect::<Result<_, _>>()?;
-                Value::String(roles.join(","))
+                roles.iter().map(|role| text(Some(role))).collect::<Result<_, _>>()?
             }
-            Some(role @ Value::String(_)) => role.clone(),
+            Some(Value::String(role)) => vec![role],
             other => return Err(unexpected("string or array", other)),
         };
-        Text::read(Some(&roles))
+        // A text may be several already.
+        let roles: Vec<&str> = given.iter().flat_map(|role| role.split(',')).take(MAX_ROLES + 1).collect();
+        if roles.len() > MAX_ROLES {
+            return Err(too_big("roles", MAX_ROLES, "names"));
+        }
+        if roles.iter().copied().all(is_role) {
+            Ok(roles.join(","))
+        } else {
+            let length = format!("1 to {MAX_ROLE_BYTES} letters, digits, - or _");
+            Err(format!("Invalid input: expected names of {length}"))
+        }
     }
+}
+
+fn is_role(name: &str) -> bool {
+    (1..=MAX_ROLE_BYTES).contains(&name.len())
+        && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_'))
 }
 
 impl Kind for Permissions {
@@ -218,9 +255,7 @@ impl<C: Choice> Kind for OneOf<C> {
     type Value = C;
 
     fn read(value: Option<&Value>) -> Result<C, String> {
-        let found =
-            value.and_then(Value::as_str).and_then(|word| C::ALL.iter().find(|(name, _)| *name == word));
-        found.map(|(_, choice)| *choice).ok_or_else(|| {
+        value.and_then(Value::as_str).and_then(C::named).ok_or_else(|| {
             let names: Vec<String> = C::ALL.iter().map(|(name, _)| format!("{name:?}")).collect();
             format!("Invalid option: expected one of {}", names.join("|"))
         })
@@ -282,7 +317,6 @@ mod tests {
         bound::<Text>(4096);
         bound::<Name>(1024);
         bound::<Image>(8192);
-        bound::<Roles>(4096);
         assert_eq!(read::<Name>(json!("")), Ok(String::new()));
         assert_eq!(read::<Email>(json!("Ann@Example.com")), Ok("ann@example.com".to_owned()));
     }
@@ -309,13 +343,13 @@ mod tests {
         for (value, count) in [
             (json!(7), Some(7)),
             (json!("7"), Some(7)),
+            (json!(" 7 "), Some(7)),
             (json!(""), Some(0)),
-            (json!("4294967296"), None),
-            (json!(-1), None),
-            (json!("-1"), None),
-            (json!("+1"), None),
-            (json!(1.5), None),
-            (json!("ten"), None),
+            (json!("4294967296"), Some(0)),
+            (json!(-1), Some(0)),
+            (json!("-1"), Some(0)),
+            (json!(1.5), Some(0)),
+            (json!("ten"), Some(0)),
             (json!(null), None),
         ] {
             assert_eq!(read::<Count>(value.clone()).ok(), count, "{value}");
@@ -326,7 +360,8 @@ mod tests {
             (json!(3_153_600_000_u64), Some(3_153_600_000)),
             (json!(3_153_600_001_u64), None),
             (json!(1e300), None),
-            (json!(-1), None),
+            (json!(-5), Some(-5)),
+            (json!(-3_153_600_001_i64), None),
             (json!("60"), None),
         ] {
             assert_eq!(read::<Seconds>(value.clone()).ok(), seconds, "{value}");
@@ -334,11 +369,42 @@ mod tests {
     }
 
     #[test]
+    fn instants_are_milliseconds() {
+        for (value, instant) in [
+            (json!(0), Some(0)),
+            (json!(1_800_000_000_007_u64), Some(1_800_000_000_007)),
+            (json!(-1), Some(0)),
+            (json!(8.64e15), Some(8_640_000_000_000_000)),
+            (json!(8.65e15), None),
+            (json!(true), None),
+            (json!(null), None),
+        ] {
+            assert_eq!(read::<Instant>(value.clone()).ok(), instant, "{value}");
+        }
+    }
+
+    #[test]
     fn roles_are_one_text() {
-        assert_eq!(read::<Roles>(json!("admin")), Ok("admin".to_owned()));
-        assert_eq!(read::<Roles>(json!(["user", "admin"])), Ok("user,admin".to_owned()));
-        assert!(read::<Roles>(json!(["user", 1])).is_err());
-        assert!(read::<Roles>(json!({})).is_err());
+        let longest = "r".repeat(64);
+        for (value, roles) in [
+            (json!("admin"), Some("admin")),
+            (json!(["user", "admin"]), Some("user,admin")),
+            (json!("user,Support_2"), Some("user,Support_2")),
+            (json!(["a,b", "c-d"]), Some("a,b,c-d")),
+            (json!(longest), Some(longest.as_str())),
+            (json!("r".repeat(65)), None),
+            (json!(vec!["r"; 10]), Some("r,r,r,r,r,r,r,r,r,r")),
+            (json!(vec!["r"; 11]), None),
+            (json!(["user", 1]), None),
+            (json!([]), None),
+            (json!({}), None),
+            (json!(""), None),
+            (json!("user,"), None),
+            (json!("user, admin"), None),
+            (json!("ädmin"), None),
+        ] {
+            assert_eq!(read::<Roles>(value.clone()).ok().as_deref(), roles, "{value}");
+        }
     }
 
     #[test]

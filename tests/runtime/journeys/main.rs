@@ -3,6 +3,7 @@
 
 mod accounts;
 mod admin;
+mod admin_plugin;
 mod clerk;
 mod command;
 mod compile;
