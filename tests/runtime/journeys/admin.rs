@@ -6,12 +6,12 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use futures::StreamExt;
 use journeys::{Answer, Client, Options, Runtime, fresh_address};
 use reqwest::Method;
-use rusqlite::Connection;
 use serde_json::{Value, json};
 use tokio_tungstenite::tungstenite::Message;
 use tokio_tungstenite::tungstenite::client::IntoClientRequest;
 
 use crate::plain;
+use crate::webhooks::change_d1;
 
 /// The published bound of how long a reset may take to be felt.
 const FELT_WITHIN: Duration = Duration::from_secs(2);
@@ -357,17 +357,6 @@ async fn the_bill_is_shown() {
         try_compile(&client).await;
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-/// Changes rows of the stopped runtime's D1; returns how many.
-fn change_d1(runtime: &Runtime, statement: &str) -> usize {
-    let folder = runtime.state().join("v3/d1/miniflare-D1DatabaseObject");
-    let files = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
-    // The runtime keeps a file of its own beside the database; that one has no such table.
-    files
-        .filter(|file| file.extension().is_some_and(|extension| extension == "sqlite"))
-        .map(|file| Connection::open(file).unwrap().execute(statement, ()).unwrap_or(0))
-        .sum()
 }
 
 /// As if whoever acted had died: once before the object was asked, once before the outcome was written. The
