@@ -109,7 +109,7 @@ pub enum Taken {
         /// How things stand.
         charged: Charged,
         /// Who the user is, if the identity is one.
-        member: Option<Member>,
+        member: Option<Box<Member>>,
     },
     /// What the user brought is not good. Nothing was counted.
     Rejected(Rejection),
@@ -146,12 +146,12 @@ pub async fn take(
             Reply::Rejected(rejection) => return Taken::Rejected(rejection),
             Reply::Banned(banned) => (Outcome::Banned(banned), None),
             Reply::Decided(mut decided) => {
-                let member = decided.member.take();
+                let member = decided.member.take().map(Box::new);
                 (Outcome::Decided(decided), member)
             }
             _ => (Outcome::Uncounted, None),
         };
-        let policies = policies_of(&by_tier, member.as_ref());
+        let policies = policies_of(&by_tier, member.as_deref());
         Taken::Charged {
             charged: Charged { policies, outcome, decider, fields: app.config.rate_limit_fields },
             member,

@@ -153,8 +153,8 @@ pub async fn admit(
         };
     }
     let (caller, charged) = match route.demand {
-        Demand::Public => asking.as_network().await?,
-        _ => asking.as_whoever_it_is().await?,
+        Demand::Public => asking.for_network().await?,
+        _ => asking.for_whoever_it_is().await?,
     };
     if let Err(forbidden) = authorize(&caller.rights, route.demand) {
         let error = match (forbidden, route.demand) {
@@ -178,7 +178,7 @@ struct Asking<'a> {
 
 impl Asking<'_> {
     /// Counted for the network it came from.
-    async fn as_network(self) -> Result<(Caller, Charged), ApiError> {
+    async fn for_network(self) -> Result<(Caller, Charged), ApiError> {
         let Self { app, request, route, request_id, network } = self;
         match limit::take(app, request, &network, None, (route.policy, route.path()), request_id).await? {
             Taken::Charged { charged, .. } => Ok((Caller::anonymous(network), charged)),
@@ -189,7 +189,7 @@ impl Asking<'_> {
     }
 
     /// Counted for whoever the credentials prove; for the network if they prove nobody.
-    async fn as_whoever_it_is(self) -> Result<(Caller, Charged), ApiError> {
+    async fn for_whoever_it_is(self) -> Result<(Caller, Charged), ApiError> {
         for credential in read_credentials(self.app, self.request)? {
             let admitted = match credential {
                 Credential::Key(text) => self.with_key(&text).await,
@@ -206,7 +206,7 @@ impl Asking<'_> {
                 Err(error) => return Err(error),
             }
         }
-        self.as_network().await
+        self.for_network().await
     }
 
     /// A key is good or an error: whoever brings one means it.

@@ -3,6 +3,8 @@
 //! Every statement that changes or deletes a user leaves a row in `user_change`, by triggers; `records` takes it
 //! from there.
 
+use std::slice;
+
 use durable::identity::wire::Profile;
 use limits::UserId;
 use serde::Deserialize;
@@ -165,7 +167,7 @@ pub async fn load_or_create_clerk_user(
 ) -> Result<Option<UserId>> {
     let clerk_id = JsValue::from_str(clerk_user_id);
     let select =
-        database.prepare("SELECT id FROM users WHERE clerk_user_id = ?").bind(&[clerk_id.clone()])?;
+        database.prepare("SELECT id FROM users WHERE clerk_user_id = ?").bind(slice::from_ref(&clerk_id))?;
     if let Some(row) = select.first::<IdRow>(None).await? {
         return parse_id(&row.id).map(Some);
     }
