@@ -52,6 +52,9 @@ use refusals::Refusals;
 /// <https://developers.cloudflare.com/durable-objects/concepts/durable-object-lifecycle/>
 const COLLECT_AFTER: Duration = Duration::from_secs(8);
 
+/// How often a request looks whether it is its turn to ask about a key.
+const TURN_PAUSE: Duration = Duration::from_millis(20);
+
 thread_local! {
     /// Networks that brought so many bad credentials lately that they were refused.
     static GUESSERS: RefCell<Refusals<()>> = RefCell::default();
@@ -266,24 +269,7 @@ impl Asking<'_> {
         };
         // What the object has not heard of, the record may know. Nothing was counted yet.
         let owner = match (rejection, owner) {
-            (Rejection::UnknownKey, _) => {
-                if is_guessing(&self.network) {
-                    // The database need not be asked again at once.
-                    return Err(unknown_key());
-                }
-                let database = self.app.postgres().map_err(|error| {
-                    ApiError::not_configured("API key authentication is not configured", error)
-                })?;
-                let read_at = now().0;
-                let found = keys::find_key(&database, &hash).await;
-                let found = found.map_err(|error| ApiError::unavailable("API key authentication", error))?;
-                let key = found.ok_or_else(unknown_key)?;
-                match records::tell_of_key(self.app, &key, read_at).await? {
-                    Ok(()) => owners::keep(hash.clone(), key.owner),
-                    Err(rejection) => return Err(rejected_key(rejection)),
-                }
-                key.owner
-            }
+            (Rejection::UnknownKey, _) => self.learn_key(&hash).await?,
             (Rejection::Stranger, Some(owner)) => owner,
             (rejection, _) => return Err(rejected_key(rejection)),
         };
@@ -292,6 +278,39 @@ impl Asking<'_> {
             Ok(admitted) => Ok(Some(admitted)),
             Err(rejection) => Err(rejected_key(rejection)),
         }
+    }
+
+    /// Has the owner's object told of a key, if the record knows it. Of many requests that bring the same key at
+    /// once, one asks the database and the others wait for what it hears.
+    async fn learn_key(&self, hash: &str) -> Result<UserId, ApiError> {
+        if is_guessing(&self.network) {
+            // The database need not be asked again at once.
+            return Err(unknown_key());
+        }
+        let mut has_waited = false;
+        let _turn = loop {
+            match owners::take_turn(hash) {
+                Some(turn) => break turn,
+                None => has_waited = true,
+            }
+            Delay::from(TURN_PAUSE).await;
+        };
+        if has_waited && let Some(owner) = owners::find(hash) {
+            return Ok(owner);
+        }
+        let database = self
+            .app
+            .postgres()
+            .map_err(|error| ApiError::not_configured("API key authentication is not configured", error))?;
+        let read_at = now().0;
+        let found = keys::find_key(&database, hash).await;
+        let found = found.map_err(|error| ApiError::unavailable("API key authentication", error))?;
+        let key = found.ok_or_else(unknown_key)?;
+        match records::tell_of_key(self.app, &key, read_at).await? {
+            Ok(()) => owners::keep(hash.to_owned(), key.owner),
+            Err(rejection) => return Err(rejected_key(rejection)),
+        }
+        Ok(key.owner)
     }
 
     /// A session that is no longer there is like none.

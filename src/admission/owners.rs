@@ -3,7 +3,7 @@
 //! owner's object knows.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use limits::UserId;
 
@@ -12,6 +12,24 @@ const MAX_OWNERS: usize = 10_000;
 
 thread_local! {
     static OWNERS: RefCell<HashMap<String, UserId>> = RefCell::default();
+    /// What a record is being asked about.
+    static ASKED: RefCell<HashSet<String>> = RefCell::default();
+}
+
+/// Asking about something is one request's turn, until this is dropped.
+pub struct Turn(String);
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        ASKED.with_borrow_mut(|asked| asked.remove(&self.0));
+    }
+}
+
+/// The turn to ask about this; none while somebody else has it. Whoever has it asks with a deadline, so it comes
+/// round.
+pub fn take_turn(name: &str) -> Option<Turn> {
+    let is_free = ASKED.with_borrow_mut(|asked| asked.insert(name.to_owned()));
+    is_free.then(|| Turn(name.to_owned()))
 }
 
 /// Whose this is, if a record told it to this isolate.
