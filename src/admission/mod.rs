@@ -289,7 +289,7 @@ impl Asking<'_> {
         }
         let mut has_waited = false;
         let _turn = loop {
-            match owners::take_turn(hash) {
+            match owners::take_turn(hash, now()) {
                 Some(turn) => break turn,
                 None => has_waited = true,
             }
