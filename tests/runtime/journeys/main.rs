@@ -19,6 +19,7 @@ mod refusals;
 mod restart;
 mod sessions;
 mod sources;
+mod storm;
 mod turnstile;
 mod users;
 mod webhooks;

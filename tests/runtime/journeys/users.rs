@@ -1,20 +1,18 @@
 //! Users: what admins do to them, and that a change acts on the very next request, whatever is killed when.
 
-use std::collections::BTreeMap;
 use std::sync::OnceLock;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use futures::StreamExt;
 use futures::future::join_all;
-use journeys::clerk::{deliver, tell, try_deliver, user};
+use journeys::clerk::{deliver, tell, user};
 use journeys::{Answer, Client, Options, Runtime, fresh};
 use reqwest::Method;
-use rusqlite::{Connection, OpenFlags, types::Value as Cell};
+use rusqlite::{Connection, OpenFlags};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio_postgres::NoTls;
 
-use crate::webhooks::{change_d1, d1_files, row, text};
+use crate::webhooks::{change_d1, d1_files, row};
 
 /// What `cargo xtask dev` says in its ready file.
 const KEY: &str = "fake-development-admin-key-not-for-production-000000";
@@ -47,7 +45,7 @@ async fn create(url: &str, email: &str) -> String {
 }
 
 /// Asks PostgreSQL from outside; returns how many rows it was about.
-async fn postgres(runtime: &Runtime, statement: &str, values: &[&str]) -> u64 {
+pub(crate) async fn postgres(runtime: &Runtime, statement: &str, values: &[&str]) -> u64 {
     let url = runtime.ready()["postgres_url"].as_str().unwrap().to_owned();
     let (client, connection) = tokio_postgres::connect(&url, NoTls).await.unwrap();
     let connection = tokio::spawn(connection);
@@ -59,7 +57,7 @@ async fn postgres(runtime: &Runtime, statement: &str, values: &[&str]) -> u64 {
 }
 
 /// Gives a user an API key, as an older version of the service would have.
-async fn give_key(runtime: &Runtime, user: &str) -> String {
+pub(crate) async fn give_key(runtime: &Runtime, user: &str) -> String {
     let key = format!("blq_{}", fresh("key"));
     let hash = format!("{:x}", Sha256::digest(&key));
     let statement = "INSERT INTO api_keys (user_id, key_hash, key_prefix, name, rate_limit_per_minute)
@@ -68,7 +66,7 @@ async fn give_key(runtime: &Runtime, user: &str) -> String {
     key
 }
 
-async fn n_keys(runtime: &Runtime, user: &str) -> u64 {
+pub(crate) async fn n_keys(runtime: &Runtime, user: &str) -> u64 {
     postgres(runtime, "SELECT 1 FROM api_keys WHERE user_id = $1::text::uuid", &[user]).await
 }
 
@@ -80,7 +78,7 @@ async fn with_key(url: &str, method: Method, path: &str, key: &str) -> Answer {
 }
 
 /// The tier that a request with this key has; the status if it is refused.
-async fn tier(url: &str, key: &str) -> Result<String, u16> {
+pub(crate) async fn tier(url: &str, key: &str) -> Result<String, u16> {
     let answer = with_key(url, Method::GET, "/api/rate-limit", key).await;
     match answer.status {
         200 => Ok(answer.json()["tier"].as_str().unwrap().to_owned()),
@@ -102,7 +100,7 @@ async fn limits_of_fifty(url: &str, key: &str) -> Vec<(u16, String)> {
 }
 
 /// Rows that a query counts in D1, read from outside.
-fn count(runtime: &Runtime, query: &str) -> u64 {
+pub(crate) fn count(runtime: &Runtime, query: &str) -> u64 {
     d1_files(runtime)
         .filter_map(|file| {
             let database = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY).ok()?;
@@ -111,7 +109,7 @@ fn count(runtime: &Runtime, query: &str) -> u64 {
         .sum()
 }
 
-async fn becomes_none(what: &str, seconds: u64, n: impl AsyncFn() -> u64) {
+pub(crate) async fn becomes_none(what: &str, seconds: u64, n: impl AsyncFn() -> u64) {
     let patience = Instant::now() + Duration::from_secs(seconds);
     while n().await > 0 {
         assert!(Instant::now() < patience, "{what} are still there");
@@ -395,152 +393,4 @@ async fn what_a_crash_left_is_finished() {
     })
     .await;
     assert_eq!(count(&runtime, "SELECT count(*) FROM verification WHERE id = 'new'"), 1);
-}
-
-/// Users of the journey below; the first half are there, with keys in use, before it begins.
-const USERS: usize = 40;
-/// How often everything is killed.
-const CRASHES: usize = 10;
-
-/// Numbers that look random and are the same in every run.
-struct Dice(u64);
-
-impl Dice {
-    fn below(&mut self, n: u64) -> u64 {
-        // Constants of Knuth's MMIX.
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        (self.0 >> 33) % n
-    }
-}
-
-fn clerk_id(n: usize) -> String {
-    format!("user_storm_{n}")
-}
-
-/// A message: its id and its body.
-type Told = (String, String);
-
-/// 100 messages about the users, in no order, with 20 of them twice. Addresses move among the users, too.
-fn storm() -> Vec<Told> {
-    let mut dice = Dice(2_026);
-    let mut messages: Vec<Told> = Vec::new();
-    for n in 0..100_u64 {
-        let (who, at) = (clerk_id((n as usize) % USERS), 10_000 + n * 7);
-        let (kind, data) = if n % 9 == 8 {
-            ("user.deleted", json!({ "id": who, "object": "user", "deleted": true }))
-        } else {
-            let kind = if n < 40 { "user.created" } else { "user.updated" };
-            let email = format!("storm{}@example.org", dice.below(60));
-            let tier = ["free", "pro", "admin", "emperor"][dice.below(4) as usize];
-            (kind, user(&who, &email, tier))
-        };
-        let body = json!({ "type": kind, "timestamp": at, "data": data });
-        messages.push((format!("msg_storm_{n}"), body.to_string()));
-    }
-    for n in 0..20 {
-        messages.push(messages[n * 5].clone());
-    }
-    for n in (1..messages.len()).rev() {
-        messages.swap(n, dice.below(n as u64 + 1) as usize);
-    }
-    messages
-}
-
-/// What D1 knows of the users: all but ids, versions and times of receipt.
-fn users_of(runtime: &Runtime) -> BTreeMap<String, [Cell; 6]> {
-    let columns = ["email", "email_verified", "display_name", "tier", "role", "clerk_event_at"];
-    let of = |n| Some((clerk_id(n), row(runtime, &clerk_id(n), columns)?));
-    (0..USERS).filter_map(of).collect()
-}
-
-/// The first half of the users, and a key of each that was in use.
-async fn prepare(runtime: &Runtime) -> Vec<(usize, String, String)> {
-    let mut people = Vec::new();
-    for n in 0..USERS / 2 {
-        let data = user(&clerk_id(n), &format!("first{n}@example.org"), "free");
-        let created = tell(&runtime.url, "user.created", 1_000, data).await;
-        let id = created["userId"].as_str().unwrap().to_owned();
-        let key = give_key(runtime, &id).await;
-        assert_eq!(tier(&runtime.url, &key).await, Ok("free".to_owned()));
-        people.push((n, id, key));
-    }
-    people
-}
-
-/// Delivers everything, as Svix does until it is acknowledged, while everything is killed again and again. The
-/// record ends as it would have without, and what requests are judged by agrees with it.
-#[tokio::test]
-async fn no_crash_loses_or_doubles_what_was_told_of_users() {
-    let calm = served();
-    prepare(calm).await;
-    for (id, body) in storm() {
-        let answer = deliver(&calm.url, &id, &body).await;
-        assert_eq!(answer.status, 200, "{answer:?}");
-    }
-    let expected = users_of(calm);
-    assert!((10..USERS).contains(&expected.len()), "{expected:?}");
-
-    let mut runtime = Runtime::start(Options::default());
-    let people = prepare(&runtime).await;
-    let (mut dice, mut waiting, mut n_unheard) = (Dice(7), storm(), 0);
-    for crash in 0..=CRASHES {
-        let url = runtime.url.clone();
-        let mut deliveries = futures::stream::iter(std::mem::take(&mut waiting))
-            .map(|(id, body)| {
-                let url = &url;
-                async move {
-                    let status = try_deliver(url, &id, &body).await.map(|answer| answer.status);
-                    (status, (id, body))
-                }
-            })
-            .buffer_unordered(6);
-        let mut lives = crash < CRASHES;
-        let death = tokio::time::sleep(Duration::from_millis(20 + dice.below(200)));
-        tokio::pin!(death);
-        loop {
-            tokio::select! {
-                () = &mut death, if lives => {
-                    runtime.kill();
-                    lives = false;
-                }
-                delivered = deliveries.next() => match delivered {
-                    Some((Some(200), _)) => {}
-                    Some((status, message)) => {
-                        assert!(crash < CRASHES, "{status:?} without a crash");
-                        n_unheard += 1;
-                        waiting.push(message);
-                    }
-                    None => break,
-                }
-            }
-        }
-        drop(deliveries);
-        if crash < CRASHES {
-            if lives {
-                runtime.kill();
-            }
-            // As if a minute had passed: the schedule may take up what is left.
-            change_d1(&runtime, "UPDATE user_change SET changed_at = 0");
-            runtime.restart();
-        }
-    }
-    assert!(waiting.is_empty() && n_unheard > CRASHES, "the crashes came too late: {n_unheard}");
-    assert_eq!(users_of(&runtime), expected);
-
-    // Every message was acknowledged, so everything acts already.
-    for (n, id, key) in &people {
-        let recorded = row(&runtime, &clerk_id(*n), ["id", "tier"]);
-        let judged = tier(&runtime.url, key).await;
-        match recorded {
-            Some([found, Cell::Text(tier)]) => assert_eq!((found, judged), (text(id), Ok(tier)), "{n}"),
-            gone => assert_eq!((gone, judged), (None, Err(401)), "{n}"),
-        }
-    }
-
-    assert_eq!(Client::new(&runtime.url).get("/cdn-cgi/local/scheduled").await.status, 200);
-    becomes_none("notes", 20, async || count(&runtime, "SELECT count(*) FROM user_change")).await;
-    for (n, id, _) in &people {
-        let is_alive = row(&runtime, &clerk_id(*n), ["id"]).is_some();
-        assert_eq!(n_keys(&runtime, id).await, u64::from(is_alive), "{n}");
-    }
 }
