@@ -109,9 +109,12 @@ impl Person {
         answer.json()
     }
 
+    async fn get(&self, path: &str) -> Answer {
+        Answer::to(self.client.request(Method::GET, path).header("Cookie", &self.cookies)).await
+    }
+
     async fn show_limits(&self) -> Answer {
-        let request = self.client.request(Method::GET, "/api/rate-limit");
-        Answer::to(request.header("Cookie", &self.cookies)).await
+        self.get("/api/rate-limit").await
     }
 
     async fn show_limits_at_once(&self) -> Vec<Answer> {
@@ -220,7 +223,8 @@ async fn who_acts_as_a_user_is_counted_as_that_user() {
     let own = |cookies: &str, name: &str| {
         cookies.split("; ").find(|pair| pair.contains(name)).unwrap_or_default().to_owned()
     };
-    let mixed = format!("{}; {}", own(&other.cookies, "session_token"), own(&imitation.cookies, "admin_session"));
+    let mixed =
+        format!("{}; {}", own(&other.cookies, "session_token"), own(&imitation.cookies, "admin_session"));
     let mixed = Person { cookies: mixed, ..other };
     assert_eq!(mixed.auth("/admin/stop-impersonating", &json!({})).await.status, 400);
     let alone = Person { cookies: own(&imitation.cookies, "session_token"), ..imitation };
@@ -236,9 +240,10 @@ async fn a_role_opens_the_plugin_with_the_next_request() {
     let set = |role: Value| json!({ "userId": ann.id, "role": role });
     admin.does("/admin/set-role", &set(json!(["support", "admin"]))).await;
     assert_eq!(ann.does("/admin/list-user-sessions", &own).await["sessions"].as_array().unwrap().len(), 1);
-    // It is no tier, and the service's own admin API asks for that.
-    let tier = ann.show_limits().await.json()["tier"].clone();
-    assert_eq!(tier, "free");
+    // It is no tier, and the service's own admin API asks for that too.
+    assert_eq!(ann.show_limits().await.json()["tier"], "free");
+    assert_eq!(ann.get("/api/admin/health").await.status, 403);
+    assert_eq!(admin.get("/api/admin/health").await.status, 200);
     admin.does("/admin/set-role", &set(json!("user"))).await;
     assert_eq!(ann.auth("/admin/list-user-sessions", &own).await.status, 403);
 
@@ -314,8 +319,9 @@ async fn lists_are_filtered_by_every_field() {
         (vec![("filterField", "id"), ("filterValue", "' OR 1=1 --")], 0),
         (vec![("sortBy", "id; DROP TABLE users")], 0),
     ] {
-        let request = admin.client.request(Method::GET, "/api/auth/admin/list-users").query(&query);
-        let answer = Answer::to(request.header("Cookie", &admin.cookies)).await;
+        let pairs = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&query).finish();
+        let path = format!("/api/auth/admin/list-users?{pairs}");
+        let answer = admin.get(&path).await;
         assert_eq!((answer.status, &answer.json()["total"]), (200, &json!(n)), "{query:?} {answer:?}");
         assert_eq!(answer.json()["users"].as_array().unwrap().len(), n, "{query:?}");
     }
