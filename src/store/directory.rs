@@ -187,7 +187,7 @@ pub struct Change<'a> {
 #[derive(Debug)]
 pub enum Changed {
     /// The user as they are now.
-    User(User),
+    User(Box<User>),
     /// Somebody else has the address: nothing has changed.
     EmailTaken,
     /// There is no such user.
@@ -207,7 +207,7 @@ pub async fn change_user(
     let results = database.batch(vec![change_of(database, id, change, now)?, select(database, id)?]).await?;
     let has_changed = !rows::<IdRow>(results.first())?.is_empty();
     Ok(match one_user(results.last())? {
-        Some(user) if has_changed => Changed::User(user),
+        Some(user) if has_changed => Changed::User(Box::new(user)),
         Some(_) => Changed::EmailTaken,
         None => Changed::NoUser,
     })
@@ -243,7 +243,7 @@ pub async fn delete_user(database: &D1Database, id: UserId, now: u64) -> Result<
              SELECT clerk_user_id, ?2 FROM users WHERE id = ?1 AND clerk_user_id IS NOT NULL",
         )
         .bind(&[id.clone(), number(now)])?;
-    let delete = database.prepare("DELETE FROM users WHERE id = ?").bind(&[id.clone()])?;
+    let delete = database.prepare("DELETE FROM users WHERE id = ?").bind(std::slice::from_ref(&id))?;
     let count = database
         .prepare("SELECT count(*) AS n FROM user_change WHERE user_id = ? AND deleted = 1")
         .bind(&[id])?;

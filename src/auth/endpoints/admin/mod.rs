@@ -60,7 +60,7 @@ impl Visit<'_> {
     async fn change_user(&self, id: UserId, change: &Change<'_>) -> Result<User, Failure> {
         let changed = directory::change_user(&self.app.d1()?, id, change, self.app.now.0).await;
         let user = match changed.map_err(of_users)? {
-            Changed::User(user) => user,
+            Changed::User(user) => *user,
             Changed::EmailTaken => return Err(AuthError::CREATED_USER_EXISTS.into()),
             Changed::NoUser => return Err(AuthError::USER_NOT_FOUND.into()),
         };
