@@ -206,7 +206,7 @@ impl Kind for Roles {
         if roles.len() > MAX_ROLES {
             return Err(too_big("roles", MAX_ROLES, "names"));
         }
-        if roles.iter().copied().all(is_role) {
+        if !roles.is_empty() && roles.iter().copied().all(is_role) {
             Ok(roles.join(","))
         } else {
             let length = format!("1 to {MAX_ROLE_BYTES} letters, digits, - or _");

@@ -109,9 +109,12 @@ impl Person {
         answer.json()
     }
 
+    async fn get(&self, path: &str) -> Answer {
+        Answer::to(self.client.request(Method::GET, path).header("Cookie", &self.cookies)).await
+    }
+
     async fn show_limits(&self) -> Answer {
-        let request = self.client.request(Method::GET, "/api/rate-limit");
-        Answer::to(request.header("Cookie", &self.cookies)).await
+        self.get("/api/rate-limit").await
     }
 
     async fn show_limits_at_once(&self) -> Vec<Answer> {
@@ -237,9 +240,10 @@ async fn a_role_opens_the_plugin_with_the_next_request() {
     let set = |role: Value| json!({ "userId": ann.id, "role": role });
     admin.does("/admin/set-role", &set(json!(["support", "admin"]))).await;
     assert_eq!(ann.does("/admin/list-user-sessions", &own).await["sessions"].as_array().unwrap().len(), 1);
-    // It is no tier, and the service's own admin API asks for that.
-    let tier = ann.show_limits().await.json()["tier"].clone();
-    assert_eq!(tier, "free");
+    // It is no tier, and the service's own admin API asks for that too.
+    assert_eq!(ann.show_limits().await.json()["tier"], "free");
+    assert_eq!(ann.get("/api/admin/health").await.status, 403);
+    assert_eq!(admin.get("/api/admin/health").await.status, 200);
     admin.does("/admin/set-role", &set(json!("user"))).await;
     assert_eq!(ann.auth("/admin/list-user-sessions", &own).await.status, 403);
 
@@ -315,8 +319,9 @@ async fn lists_are_filtered_by_every_field() {
         (vec![("filterField", "id"), ("filterValue", "' OR 1=1 --")], 0),
         (vec![("sortBy", "id; DROP TABLE users")], 0),
     ] {
-        let request = admin.client.request(Method::GET, "/api/auth/admin/list-users").query(&query);
-        let answer = Answer::to(request.header("Cookie", &admin.cookies)).await;
+        let pairs = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&query).finish();
+        let path = format!("/api/auth/admin/list-users?{pairs}");
+        let answer = admin.get(&path).await;
         assert_eq!((answer.status, &answer.json()["total"]), (200, &json!(n)), "{query:?} {answer:?}");
         assert_eq!(answer.json()["users"].as_array().unwrap().len(), n, "{query:?}");
     }

@@ -37,10 +37,14 @@ pub async fn list_users(visit: &Visit<'_>) -> Outcome {
     let (users, total) = directory::list_users(&visit.app.d1()?, &wanted).await.map_err(of_users)?;
     let users: Vec<Value> = users.iter().map(|user| visit.user(user)).collect();
     let mut list = json!({ "users": users, "total": total });
-    let bounds = [("limit", query.limit.map(|_| wanted.limit)), ("offset", query.offset)];
-    for (name, bound) in bounds {
-        if let (Some(bound), Some(list)) = (bound.filter(|bound| *bound > 0), list.as_object_mut()) {
-            list.insert(name.to_owned(), bound.into());
+    // Bounds that were not named, or as 0, are not told.
+    let is_named = |bound: Option<u32>| bound.is_some_and(|bound| bound > 0);
+    if let Some(list) = list.as_object_mut() {
+        if is_named(query.limit) {
+            list.insert("limit".to_owned(), wanted.limit.into());
+        }
+        if is_named(query.offset) {
+            list.insert("offset".to_owned(), wanted.offset.into());
         }
     }
     answer(&list)
