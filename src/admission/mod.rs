@@ -29,6 +29,7 @@ use worker::{Delay, console_error};
 
 use crate::api_key;
 use crate::app::{App, now};
+use crate::auth::permission;
 use crate::error::ApiError;
 use crate::events::{self, Event, Scene};
 use crate::incoming::Incoming;
@@ -495,7 +496,7 @@ fn is_guessing(network: &Identity) -> bool {
 
 /// What the user may do, by what the object says of them.
 fn rights_of(member: &Member) -> Rights {
-    let is_admin = member.role.split(',').any(|role| role.trim() == "admin");
+    let is_admin = permission::is_admin(&member.role);
     Rights {
         tier: Tier::from_name(&member.tier).unwrap_or(Tier::Free),
         role: if is_admin { Role::Admin } else { Role::User },

@@ -276,16 +276,6 @@ pub async fn verify_email(database: &D1Database, user: UserId, email: &str, now:
     is_done(update).await
 }
 
-/// Deletes a user for good. Returns false if there was none.
-///
-/// # Errors
-/// If D1 can't be asked.
-pub async fn delete_user(database: &D1Database, user: UserId) -> Result<bool> {
-    let delete =
-        database.prepare("DELETE FROM users WHERE id = ? RETURNING id").bind(&[user.to_string().into()])?;
-    is_done(delete).await
-}
-
 /// A way in which a user signs in.
 #[derive(Debug, Deserialize)]
 pub struct Account {

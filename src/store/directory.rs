@@ -6,7 +6,7 @@ use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Result};
 
 use super::accounts::{NewUser, creation_of};
-use super::users::{USER_COLUMNS, User, UserRow, number, text};
+use super::users::{USER_COLUMNS, User, UserRow, number, rows, text};
 use crate::app::parse_time;
 use crate::auth::schema::admin::{FilterOperator, SortDirection, UserField};
 
@@ -230,27 +230,6 @@ pub async fn create_user(
     one_user(database.batch(statements).await?.last())
 }
 
-/// Deletes a user for good. One who came from Clerk stays deleted, whatever Clerk tells of them later. Returns
-/// whether there is a deletion to be settled: of now, or of an attempt that got no further.
-///
-/// # Errors
-/// If D1 can't be asked; nothing has changed then.
-pub async fn delete_user(database: &D1Database, id: UserId, now: u64) -> Result<bool> {
-    let id = JsValue::from(id.to_string());
-    let bury = database
-        .prepare(
-            "INSERT OR IGNORE INTO deleted_clerk_user (clerk_user_id, deleted_at) \
-             SELECT clerk_user_id, ?2 FROM users WHERE id = ?1 AND clerk_user_id IS NOT NULL",
-        )
-        .bind(&[id.clone(), number(now)])?;
-    let delete = database.prepare("DELETE FROM users WHERE id = ?").bind(std::slice::from_ref(&id))?;
-    let count = database
-        .prepare("SELECT count(*) AS n FROM user_change WHERE user_id = ? AND deleted = 1")
-        .bind(&[id])?;
-    let results = database.batch(vec![bury, delete, count]).await?;
-    Ok(rows::<CountRow>(results.last())?.first().is_some_and(|row| row.n > 0))
-}
-
 #[derive(Deserialize)]
 struct IdRow {
     #[serde(rename = "id")]
@@ -300,10 +279,6 @@ fn select(database: &D1Database, id: UserId) -> Result<D1PreparedStatement> {
 
 fn one_user(result: Option<&D1Result>) -> Result<Option<User>> {
     rows::<UserRow>(result)?.into_iter().next().map(User::try_from).transpose()
-}
-
-fn rows<T: for<'de> Deserialize<'de>>(result: Option<&D1Result>) -> Result<Vec<T>> {
-    Ok(result.map(D1Result::results).transpose()?.unwrap_or_default())
 }
 
 #[cfg(test)]

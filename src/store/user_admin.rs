@@ -6,7 +6,7 @@ use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
 use worker::{D1Database, D1PreparedStatement, D1Result, Result};
 
-use super::users::{USER_COLUMNS, User, UserRow};
+use super::users::{self, USER_COLUMNS, User, UserRow, number, rows};
 
 /// What an admin does, as the audit has it.
 #[derive(Debug)]
@@ -158,19 +158,7 @@ pub async fn set_ban(database: &D1Database, deed: &Deed<'_>, ban: Option<&Ban>) 
 /// # Errors
 /// If D1 can't be asked; nothing has changed then.
 pub async fn delete_user(database: &D1Database, deed: &Deed<'_>) -> Result<bool> {
-    let id = JsValue::from(deed.user.to_string());
-    let bury = database
-        .prepare(
-            "INSERT OR IGNORE INTO deleted_clerk_user (clerk_user_id, deleted_at, user_id) \
-             SELECT clerk_user_id, ?2, id FROM users WHERE id = ?1 AND clerk_user_id IS NOT NULL",
-        )
-        .bind(&[id.clone(), number(deed.at)])?;
-    let delete = database.prepare("DELETE FROM users WHERE id = ?").bind(std::slice::from_ref(&id))?;
-    let count = database
-        .prepare("SELECT count(*) AS n FROM user_change WHERE user_id = ? AND deleted = 1")
-        .bind(&[id])?;
-    let results = database.batch(vec![note(database, deed, "before")?, bury, delete, count]).await?;
-    Ok(rows::<CountRow>(results.last())?.first().is_some_and(|row| row.n > 0))
+    users::delete_user(database, deed.user, deed.at, Some(note(database, deed, "before")?)).await
 }
 
 /// Writes down a deed that D1 has no part in, before it is done. Returns whether there is such a user.
@@ -234,12 +222,4 @@ fn select(database: &D1Database, user: UserId) -> Result<D1PreparedStatement> {
 
 fn one_user(result: Option<&D1Result>) -> Result<Option<User>> {
     rows::<UserRow>(result)?.into_iter().next().map(User::try_from).transpose()
-}
-
-fn rows<T: for<'de> Deserialize<'de>>(result: Option<&D1Result>) -> Result<Vec<T>> {
-    Ok(result.map(D1Result::results).transpose()?.unwrap_or_default())
-}
-
-fn number(value: u64) -> JsValue {
-    JsValue::from_f64(value as f64)
 }

@@ -3,12 +3,14 @@
 //! Every statement that changes or deletes a user leaves a row in `user_change`, by triggers; `records` takes it
 //! from there.
 
+use std::slice;
+
 use durable::identity::wire::Profile;
 use limits::UserId;
 use serde::Deserialize;
 use serde_json::Value;
 use worker::wasm_bindgen::JsValue;
-use worker::{D1Database, D1PreparedStatement, Error, Result};
+use worker::{D1Database, D1PreparedStatement, D1Result, Error, Result};
 
 /// The tiers that a user may be given.
 pub const TIERS: [&str; 3] = ["free", "pro", "admin"];
@@ -433,6 +435,37 @@ fn record(database: &D1Database, event: Event<'_>) -> Result<D1PreparedStatement
         event.kind.into(),
         number(event.received_at),
     ])
+}
+
+/// Deletes a user for good, with a note of it if there is one, in one step. Whoever came from Clerk stays deleted.
+/// Returns whether there was one; also true while everybody does not know of an earlier deletion.
+///
+/// # Errors
+/// If D1 can't be asked; nothing has changed then.
+pub async fn delete_user(
+    database: &D1Database,
+    user: UserId,
+    at: u64,
+    note: Option<D1PreparedStatement>,
+) -> Result<bool> {
+    let id = JsValue::from(user.to_string());
+    let bury = database
+        .prepare(
+            "INSERT OR IGNORE INTO deleted_clerk_user (clerk_user_id, deleted_at, user_id) \
+             SELECT clerk_user_id, ?2, id FROM users WHERE id = ?1 AND clerk_user_id IS NOT NULL",
+        )
+        .bind(&[id.clone(), number(at)])?;
+    let delete = database.prepare("DELETE FROM users WHERE id = ?").bind(slice::from_ref(&id))?;
+    let count = database
+        .prepare("SELECT count(*) AS n FROM user_change WHERE user_id = ? AND deleted = 1")
+        .bind(&[id])?;
+    let results = database.batch(note.into_iter().chain([bury, delete, count]).collect()).await?;
+    Ok(rows::<SeenRow>(results.last())?.first().is_some_and(|row| row.n > 0))
+}
+
+/// The rows of one statement of a batch; none if there is no such statement.
+pub fn rows<T: for<'de> Deserialize<'de>>(result: Option<&D1Result>) -> Result<Vec<T>> {
+    Ok(result.map(D1Result::results).transpose()?.unwrap_or_default())
 }
 
 /// A text or NULL.

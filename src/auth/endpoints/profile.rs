@@ -17,7 +17,7 @@ use crate::config::Secret;
 use crate::events::Event;
 use crate::records;
 use crate::store::accounts::{self, NewProfile};
-use crate::store::users::User;
+use crate::store::users::{self, User};
 
 /// `POST /update-user`.
 pub async fn update_user(visit: &Visit<'_>) -> Outcome {
@@ -118,7 +118,7 @@ pub async fn follow_deletion(visit: &Visit<'_>) -> Outcome {
 
 async fn delete(visit: &Visit<'_>, user: UserId) -> Outcome {
     // Whether this request deleted the user or another one a moment ago: there is none any more.
-    accounts::delete_user(&visit.app.d1()?, user).await.map_err(of_users)?;
+    users::delete_user(&visit.app.d1()?, user, visit.app.now.0, None).await.map_err(of_users)?;
     records::settle_user(visit.app, user).await?;
     visit.cookies.borrow_mut().clear_session();
     visit.record(Event::UserDeleted, "", Some(user));

@@ -4,9 +4,9 @@ use limits::UserId;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use super::super::Outcome;
 use super::super::sign::{answer, new_account_id, of_hash, of_users};
-use super::super::visit::Visit;
+use super::super::visit::{SignedIn, Visit};
+use super::super::{Failure, Outcome};
 use super::parse_user;
 use crate::auth::email::parse_email;
 use crate::auth::error::AuthError;
@@ -21,6 +21,7 @@ use crate::events::Event;
 use crate::records;
 use crate::store::accounts::{self, NewUser};
 use crate::store::directory::{self, Change, Condition, Wanted};
+use crate::store::users;
 
 /// Users in a list that names no limit.
 const DEFAULT_LIMIT: u32 = 100;
@@ -61,14 +62,18 @@ pub async fn get_user(visit: &Visit<'_>) -> Outcome {
 /// `POST /admin/create-user`: with a way to sign in if there is a password, which may be short.
 pub async fn create_user(visit: &Visit<'_>) -> Outcome {
     let body = CreateUser::read(&visit.body)?;
-    visit.permitted("user", "create", AuthError::YOU_ARE_NOT_ALLOWED_TO_CREATE_USERS).await?;
+    let refusal = AuthError::YOU_ARE_NOT_ALLOWED_TO_CREATE_USERS;
+    let admin = visit.permitted("user", "create", refusal.clone()).await?;
     let data = body.data.unwrap_or_else(|| json!({}));
     refuse_role(&data)?;
     let data = UserData::read(&data)?;
+    check_tier(&admin, data.tier, refusal)?;
     let email = parse_email(&body.email).ok_or(AuthError::INVALID_EMAIL)?;
     let given = body.password.as_ref().map(Secret::reveal).filter(|given| !given.is_empty());
     given.map_or(Ok(()), password::check_given)?;
+    let turn = visit.turn(Some(admin.user))?;
     let hash = given.map(password::hash).transpose().map_err(of_hash)?;
+    drop(turn);
     let account_id = new_account_id()?;
     let new = NewUser {
         id: UserId(Uuid::new_v4().into_bytes()),
@@ -91,9 +96,11 @@ pub async fn create_user(visit: &Visit<'_>) -> Outcome {
 /// `POST /admin/update-user`.
 pub async fn update_user(visit: &Visit<'_>) -> Outcome {
     let body = ChangeUser::read(&visit.body)?;
-    let admin = visit.permitted("user", "update", AuthError::YOU_ARE_NOT_ALLOWED_TO_UPDATE_USERS).await?;
+    let refusal = AuthError::YOU_ARE_NOT_ALLOWED_TO_UPDATE_USERS;
+    let admin = visit.permitted("user", "update", refusal.clone()).await?;
     refuse_data(&body.data)?;
     let data = UserData::read(&body.data)?;
+    check_tier(&admin, data.tier, refusal)?;
     let email = data.email.as_deref().map(|email| parse_email(email).ok_or(AuthError::INVALID_EMAIL));
     let email = email.transpose()?;
     let id = parse_user(&body.user_id)?;
@@ -156,7 +163,7 @@ pub async fn remove_user(visit: &Visit<'_>) -> Outcome {
     if user == admin.user {
         return Err(AuthError::YOU_CANNOT_REMOVE_YOURSELF.into());
     }
-    let is_deleted = directory::delete_user(&visit.app.d1()?, user, visit.app.now.0).await;
+    let is_deleted = users::delete_user(&visit.app.d1()?, user, visit.app.now.0, None).await;
     if !is_deleted.map_err(of_users)? {
         return Err(AuthError::USER_NOT_FOUND.into());
     }
@@ -174,10 +181,12 @@ pub async fn set_user_password(visit: &Visit<'_>) -> Outcome {
         return Err(AuthError::validation(&[issue.to_owned()]).into());
     }
     let refusal = AuthError::YOU_ARE_NOT_ALLOWED_TO_SET_USERS_PASSWORD;
-    visit.permitted("user", "set-password", refusal).await?;
+    let admin = visit.permitted("user", "set-password", refusal).await?;
     password::check_new(given)?;
     let user = visit.find_user(&body.user_id).await?;
+    let turn = visit.turn(Some(admin.user))?;
     let hash = password::hash(given).map_err(of_hash)?;
+    drop(turn);
     let (database, account_id) = (visit.app.d1()?, new_account_id()?);
     let saved = accounts::save_password(&database, user.id, &account_id, &hash, visit.app.now.0).await;
     saved.map_err(of_users)?;
@@ -217,6 +226,14 @@ fn wanted(query: &ListUsers) -> Option<Wanted<'_>> {
         limit: query.limit.filter(|limit| *limit > 0).unwrap_or(DEFAULT_LIMIT).min(MAX_LIMIT),
         offset: query.offset.unwrap_or(0),
     })
+}
+
+/// A tier is given by whoever has the highest one: the role alone opens this plugin, not the service's own admin API.
+fn check_tier(admin: &SignedIn, tier: Option<AccountTier>, refusal: AuthError) -> Result<(), Failure> {
+    if tier.is_some() && admin.profile.tier != limits::Tier::Admin.name() {
+        return Err(refusal.into());
+    }
+    Ok(())
 }
 
 /// The data as a change, with the address as it is stored.
