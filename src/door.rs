@@ -174,9 +174,14 @@ fn refuse(app: Option<&App>, error: ApiError, asked: &Asked) -> Reply {
     error.into_reply(&asked.path, &asked.request_id)
 }
 
-/// A path without identities: a client's address is nothing for a log. They have a colon, plain or encoded.
+/// Longest segment that is a word and not somebody's: `send-verification-email`.
+const LONGEST_WORD: usize = 23;
+
+/// A path without identities and mailed tokens: they are nothing for a log. A client's address has a colon, plain or
+/// encoded; tokens and ids are longer than any word.
 fn loggable(path: &str) -> String {
-    let shown = path.split('/').map(|segment| if segment.contains([':', '%']) { "{}" } else { segment });
+    let is_word = |segment: &str| segment.len() <= LONGEST_WORD && !segment.contains([':', '%']);
+    let shown = path.split('/').map(|segment| if is_word(segment) { segment } else { "{}" });
     shown.collect::<Vec<_>>().join("/")
 }
 
@@ -239,9 +244,12 @@ mod tests {
     use super::loggable;
 
     #[test]
-    fn no_address_is_logged() {
+    fn no_address_and_no_token_is_logged() {
         assert_eq!(loggable("/api/admin/limits/net:203.0.113.9/ban"), "/api/admin/limits/{}/ban");
         assert_eq!(loggable("/admin/limits/net%3A203.0.113.9"), "/admin/limits/{}");
         assert_eq!(loggable("/api/compile"), "/api/compile");
+        assert_eq!(loggable("/api/auth/send-verification-email"), "/api/auth/send-verification-email");
+        let token = "a".repeat(crate::auth::random::RESET_TOKEN_LENGTH);
+        assert_eq!(loggable(&format!("/api/auth/reset-password/{token}")), "/api/auth/reset-password/{}");
     }
 }
