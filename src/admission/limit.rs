@@ -355,8 +355,8 @@ impl Charged {
 
     /// The header fields of every counted answer: the `X-RateLimit` family as existing clients know it, with
     /// the reset in milliseconds, and the `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers-11, with
-    /// whole seconds. The family tells of one policy: of the one that refuses, or else of the one with the least
-    /// left. Policies without a limit and those that only record are not told of.
+    /// whole seconds. The family tells of one policy: of the one that refuses, or else of the first, unless the key's
+    /// own limit is lower. Policies without a limit and those that only record are not told of.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let Outcome::Decided(decided) = &self.outcome else { return Vec::new() };
         let limited: Vec<(usize, &Policy, &Standing, u32, u32)> = self
@@ -370,7 +370,9 @@ impl Charged {
             })
             .collect();
         let refusing = limited.iter().find(|(n, ..)| Some(*n) == decided.refused_by);
-        let told = refusing.or_else(|| limited.iter().min_by_key(|(.., remaining)| *remaining));
+        let of_key = limited.iter().find(|(_, policy, ..)| policy.name() == KEY_POLICY);
+        let usual = || limited.first().into_iter().chain(of_key).min_by_key(|(.., limit, _)| *limit);
+        let told = refusing.or_else(usual);
         let Some((_, _, standing, limit, remaining)) = told else { return Vec::new() };
         let (left, wait) = match self.fields {
             RateLimitFields::Draft11 => ("r", "t"),
