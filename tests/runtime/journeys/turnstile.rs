@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use journeys::{Answer, Client, Options, Runtime, Siteverify, fresh_address};
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::{plain, small};
@@ -110,4 +111,22 @@ async fn test_secrets_are_answered_in_development() {
 async fn without_a_secret_nobody_is_asked() {
     let answer = Client::new(plain()).compile(&with_token(&json!("whatever"))).await;
     assert_eq!(answer.status, 200, "{answer:?}");
+}
+
+/// To be signed in proves no person; a key is a program's.
+#[tokio::test]
+async fn keys_need_no_token_and_sessions_do() {
+    let vars = vec![("TURNSTILE_SECRET_KEY", "1x0000000000000000000000000000000AA")];
+    let runtime = Runtime::start(Options { vars, with_demo: true, ..Options::default() });
+    let (ready, client) = (runtime.ready(), Client::new(&runtime.url));
+    let login = json!({ "email": ready["demo"]["email"], "password": ready["demo"]["password"] });
+    let session = client.post_json("/api/auth/sign-in/email", &login).await.json()["token"].clone();
+    let with = |token: &Value, body: Value| {
+        let request = client.request(Method::POST, "/api/compile").json(&body);
+        Answer::to(request.header("Authorization", format!("Bearer {}", token.as_str().unwrap())))
+    };
+    let untold = small(&[], "||one.example^");
+    assert_eq!(with(&ready["demo"]["api_key"], untold.clone()).await.status, 200);
+    assert_rejected(&with(&session, untold).await, "Missing Turnstile token");
+    assert_eq!(with(&session, with_token(&json!("XXXX.DUMMY.TOKEN.XXXX"))).await.status, 200);
 }
