@@ -66,14 +66,20 @@ CREATE TABLE user_change (
 
 CREATE INDEX user_change_oldest ON user_change (changed_at);
 
--- No statement has to remember any of this.
+-- The id by which the rest of the service knew a user who was deleted: whoever hears of the deletion again finds by it
+-- what is left to do.
+ALTER TABLE deleted_clerk_user ADD COLUMN user_id TEXT;   -- users.id; none if there was no such user
+
+-- No statement has to remember any of this. Not INSERT OR REPLACE: an upsert of users would overrule that.
+-- https://www.sqlite.org/lang_createtrigger.html
 CREATE TRIGGER users_changed AFTER UPDATE ON users
 WHEN OLD.version = NEW.version
 BEGIN
   UPDATE users SET version = version + 1,
     rights_changed_at = iif(OLD.tier IS NOT NEW.tier OR OLD.role IS NOT NEW.role, NEW.updated_at, rights_changed_at)
     WHERE id = NEW.id;
-  INSERT OR REPLACE INTO user_change (user_id, id, version, deleted, changed_at)
+  DELETE FROM user_change WHERE user_id = NEW.id;
+  INSERT INTO user_change (user_id, id, version, deleted, changed_at)
     VALUES (NEW.id, lower(hex(randomblob(16))), NEW.version + 1, 0, NEW.updated_at);
 END;
 
@@ -81,6 +87,7 @@ CREATE TRIGGER users_deleted AFTER DELETE ON users
 BEGIN
   DELETE FROM account WHERE user_id = OLD.id;
   DELETE FROM verification WHERE value = OLD.id;
-  INSERT OR REPLACE INTO user_change (user_id, id, version, deleted, changed_at)
+  DELETE FROM user_change WHERE user_id = OLD.id;
+  INSERT INTO user_change (user_id, id, version, deleted, changed_at)
     VALUES (OLD.id, lower(hex(randomblob(16))), OLD.version + 1, 1, unixepoch() * 1000);
 END;

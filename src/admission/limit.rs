@@ -356,7 +356,7 @@ impl Charged {
     /// The header fields of every counted answer: the `X-RateLimit` family as existing clients know it, with
     /// the reset in milliseconds, and the `RateLimit` fields of draft-ietf-httpapi-ratelimit-headers-11, with
     /// whole seconds. The family tells of one policy: of the one that refuses, or else of the first, unless the key's
-    /// own limit is lower. Policies without a limit and those that only record are not told of.
+    /// own has less left. Policies without a limit and those that only record are not told of.
     pub fn headers(&self) -> Vec<(&'static str, String)> {
         let Outcome::Decided(decided) = &self.outcome else { return Vec::new() };
         let limited: Vec<(usize, &Policy, &Standing, u32, u32)> = self
@@ -371,7 +371,7 @@ impl Charged {
             .collect();
         let refusing = limited.iter().find(|(n, ..)| Some(*n) == decided.refused_by);
         let of_key = limited.iter().find(|(_, policy, ..)| policy.name() == KEY_POLICY);
-        let usual = || limited.first().into_iter().chain(of_key).min_by_key(|(.., limit, _)| *limit);
+        let usual = || limited.first().into_iter().chain(of_key).min_by_key(|(.., remaining)| *remaining);
         let told = refusing.or_else(usual);
         let Some((_, _, standing, limit, remaining)) = told else { return Vec::new() };
         let (left, wait) = match self.fields {

@@ -55,12 +55,13 @@ fn credential(header: &str) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("Bearer") && !rest.is_empty()).then_some(rest)
 }
 
+/// Three parts, the last of which may be empty: a token that claims to need no signature is one that is refused.
 fn is_jwt(text: &str) -> bool {
-    let is_part = |part: &str| {
-        !part.is_empty()
-            && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
-    };
-    text.split('.').count() == 3 && text.split('.').all(is_part)
+    let is_part =
+        |part: &str| part.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let parts: Vec<&str> = text.split('.').collect();
+    let [header, claims, _] = parts.as_slice() else { return false };
+    !header.is_empty() && !claims.is_empty() && parts.iter().all(|part| is_part(part))
 }
 
 #[cfg(test)]
@@ -104,7 +105,7 @@ mod tests {
     fn made_up_tokens_replace_the_cookie_and_bad_signatures_do_not() {
         assert!(parse("Bearer nonsense") == session("nonsense"));
         let signed = sign("token", &AuthKey::new("another").unwrap());
-        for text in [signed.as_str(), "token.badsig", "a.b", "a..b", "a.b.c.d", "a.b.", "100%.a"] {
+        for text in [signed.as_str(), "token.badsig", "a.b", "a..b", "a.b.c.d", ".b.c", "100%.a"] {
             assert!(parse(&format!("Bearer {text}")) == Bearer::Nothing, "{text}");
         }
     }
@@ -114,6 +115,7 @@ mod tests {
         for text in ["abc_1234", "blq_old"] {
             assert!(parse(&format!("Bearer {text}")) == Bearer::ApiKey(text.to_owned()), "{text}");
         }
+        assert!(parse("Bearer a.b.") == Bearer::Jwt("a.b.".to_owned()));
         assert!(parse("Bearer aa.b-b.c_c") == Bearer::Jwt("aa.b-b.c_c".to_owned()));
         for text in ["abc_", "blq_", "abc_a.b", "abc_a b", "blq_ä", &format!("abc_{}", "a".repeat(9_000))] {
             assert!(parse(&format!("Bearer {text}")) == Bearer::MalformedKey, "{text}");

@@ -101,6 +101,43 @@ async fn an_ended_session_is_nobodys_on_the_very_next_request() {
     }
 }
 
+#[tokio::test]
+async fn a_deleted_user_is_nobody_on_the_very_next_request() {
+    let client = Client::new(&served().url);
+    let person = sign_up(&client).await;
+    let other = sign_in(&client, &person).await;
+    assert!(identities(&client, &other, 50).await.iter().all(|who| who.starts_with("user:")));
+    let body = json!({ "password": PASSWORD });
+    let answer = post(&client, "/api/auth/delete-user", &person.token, &body).await;
+    assert_eq!(answer.status, 200, "{answer:?}");
+    let after = identities(&client, &other, 50).await;
+    assert!(after.iter().all(|who| who.starts_with("net:")), "{after:?}");
+    let login = json!({ "email": person.email, "password": PASSWORD });
+    assert_eq!(client.post_json("/api/auth/sign-in/email", &login).await.status, 401);
+}
+
+/// Sessions know nothing of the record of keys, and nobody is signed out because it is away.
+#[tokio::test]
+async fn sessions_do_not_miss_postgres() {
+    let runtime = Runtime::start(Options::default());
+    let client = Client::new(&runtime.url);
+    let person = sign_up(&client).await;
+    let user = format!("user:{}", person.id);
+    runtime.pause_postgres();
+    assert_eq!(identity(&client, &person.token).await, user);
+    assert_eq!(identity(&client, &sign_in(&client, &person).await).await, user);
+    let keys = Answer::to(with_bearer(client.request(Method::GET, "/api/keys"), &person.token)).await;
+    keys.assert_problem(503, "unavailable");
+    assert_eq!(identity(&client, &person.token).await, user);
+    runtime.resume_postgres();
+    let patience = std::time::Instant::now() + std::time::Duration::from_secs(20);
+    while Answer::to(with_bearer(client.request(Method::GET, "/api/keys"), &person.token)).await.status != 200
+    {
+        assert!(std::time::Instant::now() < patience, "PostgreSQL did not come back");
+        tokio::time::sleep(std::time::Duration::from_millis(200)).await;
+    }
+}
+
 /// While a session ends, each of many requests is either before or after that, and none comes back to life.
 #[tokio::test]
 async fn requests_beside_a_revocation_are_before_or_after_it() {
@@ -118,7 +155,8 @@ async fn requests_beside_a_revocation_are_before_or_after_it() {
 
 #[tokio::test]
 async fn what_was_tampered_with_is_nobodys_and_makes_no_object() {
-    let runtime = served();
+    // One where nobody else makes objects.
+    let runtime = Runtime::start(Options::default());
     let client = Client::new(&runtime.url);
     let (one, two) = (sign_up(&client).await.token, sign_up(&client).await.token);
     let flip = |token: &str, at: usize| {
@@ -167,7 +205,7 @@ async fn what_was_tampered_with_is_nobodys_and_makes_no_object() {
 /// What is over the bound of the runtime does not arrive; what arrives is over the bound of the service.
 #[tokio::test]
 async fn a_credential_of_a_megabyte_is_nobodys() {
-    let runtime = served();
+    let runtime = Runtime::start(Options::default());
     let client = Client::new(&runtime.url);
     let n_objects = runtime.n_objects("Identity");
     for token in

@@ -1,11 +1,13 @@
 //! Clerk's webhooks: signed, in any order, several times.
 
+use std::io::Write;
 use std::path::PathBuf;
+use std::process::Stdio;
 use std::sync::OnceLock;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use journeys::clerk::{deliver, sign, tell, user};
-use journeys::{Answer, Client, Options, Runtime, fresh};
+use journeys::{Answer, Client, Options, Runtime, fresh, node};
 use reqwest::Method;
 use rusqlite::{Connection, OpenFlags, types::Value as Cell};
 use serde_json::{Value, json};
@@ -260,4 +262,41 @@ async fn webhooks_are_not_counted() {
         client.post("/api/webhooks/clerk", "{}").await.assert_problem(400, "webhook_headers_missing");
     }
     assert_eq!(client.post("/api/compile", "{}").await.header("x-ratelimit-remaining"), "9");
+}
+
+/// What the real library of Svix signs is taken, under either family of names and with several signatures.
+#[tokio::test]
+async fn messages_of_the_real_svix_are_taken() {
+    let runtime = hooked();
+    let (id, message) = (fresh("user"), fresh("msg"));
+    let event = json!({ "type": "user.created", "timestamp": 1_000, "data": user(&id, &format!("{id}@example.org"), "pro") });
+    let body = event.to_string();
+    let secret = "whsec_ZmFrZS1kZXZlbG9wbWVudC1zZWNyZXQ=";
+    let asked =
+        |timestamp: u64| json!({ "secret": secret, "id": message, "timestamp": timestamp, "body": body });
+    let mut svix = node("webhook.mjs").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = format!("{}\n{}\n", asked(now_s()), asked(now_s() - 301));
+    svix.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
+    let output = svix.wait_with_output().unwrap();
+    let signed = String::from_utf8(output.stdout).unwrap();
+    let signed: Vec<Value> = signed.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let [fresh_stamp, old_stamp] = &signed[..] else { panic!("{signed:?}") };
+
+    let send = |stamp: &Value, family: &str, signature: String| {
+        let of = |name: &str| stamp[format!("svix-{name}")].as_str().unwrap().to_owned();
+        let request = Client::new(&runtime.url)
+            .request(Method::POST, "/api/webhooks/clerk")
+            .header(format!("{family}-id"), of("id"))
+            .header(format!("{family}-timestamp"), of("timestamp"))
+            .header(format!("{family}-signature"), signature);
+        Answer::to(request.body(body.clone()))
+    };
+    let signature = |stamp: &Value| stamp["svix-signature"].as_str().unwrap().to_owned();
+    send(old_stamp, "svix", signature(old_stamp)).await.assert_problem(401, "webhook_rejected");
+    let two = format!("v1,AAAA {}", signature(fresh_stamp));
+    let taken = send(fresh_stamp, "webhook", two).await;
+    assert_eq!((taken.status, &taken.json()["event"]), (200, &json!("user.created")), "{taken:?}");
+    let again = send(fresh_stamp, "svix", signature(fresh_stamp)).await.json();
+    assert_eq!(again["message"], "Already received");
+    assert_eq!(row(runtime, &id, ["tier"]), Some([text("pro")]));
 }
