@@ -1,11 +1,11 @@
 // The real client of Better Auth against the service: every step compares status, body, cookies and headers.
 //
 //   node better-auth.mjs --base URL --mode http|https --origin ORIGIN
-//     --admin-email MAIL --admin-password PASSWORD [--mail URL] [--only NAME]
+//     --admin-email MAIL --admin-password PASSWORD [--mail URL] [--secrets FILE] [--only NAME]
 //
 // `--mode` says which cookies to expect; the connection is plain http in both. `--origin` is trusted by the
 // service. `--mail` answers with the mails sent, `[{to, subject, text}]`, the newest last. `--only` runs the steps
-// of steps/NAME.mjs alone.
+// of steps/NAME.mjs alone. `--secrets` collects passwords and tokens that were used, a line each.
 
 import { finish, step } from "./check.mjs";
 import { option } from "./options.mjs";

@@ -1,6 +1,7 @@
 // The service under test, and browsers that use it through the real client or by hand.
 
 import { Agent, request } from "node:http";
+import { appendFileSync } from "node:fs";
 import { randomBytes, randomInt } from "node:crypto";
 import { createAuthClient } from "better-auth/client";
 import { adminClient } from "better-auth/client/plugins";
@@ -12,6 +13,7 @@ const base = option("base");
 const secure = option("mode") === "https";
 const origin = option("origin");
 const mailbox = option("mail", "");
+const secrets = option("secrets", "");
 export const administrator = { email: option("admin-email"), password: option("admin-password") };
 export { origin };
 
@@ -344,6 +346,7 @@ function exchange(method, path, headers, body) {
         } catch {
           // Not every answer is JSON; a comparison with JSON then finds nothing.
         }
+        noteSecrets(headers, body, answer);
         resolve(answer);
       } catch (trouble) {
         reject(trouble);
@@ -351,4 +354,19 @@ function exchange(method, path, headers, body) {
     });
     call.end(body);
   });
+}
+
+/** Writes down what is secret in an exchange, a line each, for whoever looks for it in the service's log. */
+function noteSecrets(headers, body, answer) {
+  if (secrets === "") return;
+  const cookies = [headers.cookie ?? "", ...answer.setCookies].flatMap((line) => line.split(/; ?/));
+  const found = [
+    headers.authorization?.replace(/^bearer\s+/i, ""),
+    answer.headers["set-auth-token"],
+    ...cookies.filter((pair) => pair.includes("better-auth.")).map((pair) => pair.slice(pair.indexOf("=") + 1)),
+    ...[...`${body ?? ""}${answer.text}`.matchAll(/"(?:\w*[pP]assword|\w*[tT]oken)":"([^"]+)"/g)].map(([, secret]) => secret),
+  ];
+  // Shorter texts are words that are found everywhere.
+  const lines = found.filter((secret) => secret?.length >= 16 && /^[\x21-\x7e]+$/.test(secret));
+  if (lines.length > 0) appendFileSync(secrets, lines.map((line) => `${line}\n`).join(""));
 }

@@ -40,6 +40,11 @@ fn folder() -> PathBuf {
     folder
 }
 
+/// Where secrets are noted, a line each.
+pub fn file() -> PathBuf {
+    folder().join("secrets")
+}
+
 /// Notes a secret.
 pub fn note(secret: &str) {
     let secret = secret.trim();
@@ -47,8 +52,7 @@ pub fn note(secret: &str) {
         return;
     }
     if NOTED.lock().unwrap().insert(secret.to_owned()) {
-        let file = folder().join("secrets");
-        let mut file = fs::File::options().append(true).create(true).open(file).unwrap();
+        let mut file = fs::File::options().append(true).create(true).open(file()).unwrap();
         // One write, so that lines of several processes don't mix.
         file.write_all(format!("{secret}\n").as_bytes()).unwrap();
     }

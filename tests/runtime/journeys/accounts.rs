@@ -4,7 +4,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use futures::future::join_all;
-use journeys::{Answer, Client, Mailbox, Options, Runtime, fresh_address, node};
+use journeys::{Answer, Client, Mailbox, Options, Runtime, fresh_address, node, secrets};
 use reqwest::Method;
 use rusqlite::Connection;
 use serde_json::{Value, json};
@@ -82,6 +82,7 @@ async fn satisfies_the_client(mode: &'static str, base_url: Option<&'static str>
     let origin = base_url.unwrap_or(&runtime.url);
     client.args(["--base", &runtime.url, "--mode", mode, "--origin", origin]);
     client.args(["--admin-email", admin, "--admin-password", PASSWORD, "--mail", &mailbox.shown_at()]);
+    client.arg("--secrets").arg(secrets::file());
     let output = tokio::task::spawn_blocking(move || client.output().unwrap()).await.unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     let failed: Vec<&str> = said.lines().filter(|line| !line.starts_with("ok ")).collect();
