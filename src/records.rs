@@ -1,7 +1,7 @@
 //! Keeps in step what others keep of a user: D1 has the record, the user's object a copy that requests are judged
 //! by, PostgreSQL the keys.
 //!
-//! A change of a user leaves a note in D1, in the same step. [`settle`] tells all who must know and then takes the
+//! A change of a user leaves a note in D1, in the same step. [`settle_user`] tells all who must know and then takes the
 //! note away. Whoever changed something settles before it answers; if it dies before that, the queue or the
 //! schedule does it. Telling twice changes nothing, because every copy knows how new it is.
 
