@@ -80,7 +80,7 @@ impl Event {
 /// Where something happened, and to whom.
 #[derive(Debug, Clone, Copy)]
 pub struct Scene<'a> {
-    /// The path, or what stands for it.
+    /// The path, or what stands for it; empty where the event tells enough.
     pub path: &'a str,
     /// A stable word that tells more: the code of an error, or how a caller proved who they are.
     pub detail: &'a str,

@@ -8,7 +8,7 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use durable::identity::wire::{AccountCommand, Rejection};
+use durable::identity::wire::{AccountCommand, AccountReply, Key, Rejection};
 use futures::future::{Either, select};
 use futures::{StreamExt, stream};
 use limits::UserId;
@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use worker::{Delay, console_error};
 
-use crate::app::App;
+use crate::app::{App, now};
 use crate::error::ApiError;
 use crate::store::keys::{self, ApiKey};
 use crate::store::users::{self, Change};
@@ -76,6 +76,40 @@ pub async fn settle_user(app: &App, user: UserId) -> Result<(), ApiError> {
 pub async fn tell_of_key(app: &App, key: &ApiKey, read_at: u64) -> Result<Result<(), Rejection>, ApiError> {
     let learn = AccountCommand::LearnKey { hash: key.hash.clone(), key: key.state.clone(), read_at };
     Ok(app.identities()?.account(key.owner, learn).await?.map(drop))
+}
+
+/// Writes down the uses of a key. Those that the record does not take, or an object forgot that was restarted, are
+/// lost: what is counted here limits nobody.
+///
+/// # Errors
+/// If the object or PostgreSQL can't be asked.
+pub async fn record_uses(app: &App, owner: UserId, hash: String, id: &str) -> Result<(), ApiError> {
+    let collect = AccountCommand::CollectUses { hash: hash.clone() };
+    let Ok(AccountReply::Uses { n: n @ 1.., last_at }) = app.identities()?.account(owner, collect).await?
+    else {
+        return Ok(());
+    };
+    let read_at = now().0;
+    let recorded = keys::record_uses(&app.postgres()?, id, n, last_at).await;
+    let recorded = recorded.map_err(|error| ApiError::unavailable("The record of keys", error))?;
+    // A key that the record has no more is revoked for good: its hash never comes back.
+    let state = recorded.map_or_else(|| gone(id, read_at), |key| key.state);
+    let learn = AccountCommand::LearnKey { hash, key: state, read_at };
+    // Of a user who was deleted there is nothing to learn.
+    let _known = app.identities()?.account(owner, learn).await?;
+    Ok(())
+}
+
+/// The state of a key whose row was deleted.
+fn gone(id: &str, at: u64) -> Key {
+    Key {
+        id: id.to_owned(),
+        version: u64::MAX,
+        scopes: Vec::new(),
+        rate_limit: 0,
+        expires_at: None,
+        revoked_at: Some(at),
+    }
 }
 
 /// Settles the change that a message names. One that is settled already, or that a newer one took the place of,

@@ -69,7 +69,7 @@ const ROUTES: &[Route] = routes! {
     Get  "/clerk-config"      Api   PUBLIC   Reads     meta::show_clerk_config;
     Get  "/sentry-config"     Api   PUBLIC   Reads     meta::show_sentry_config;
     Get  "/auth/providers"    Api   PUBLIC   Reads     auth::show_providers;
-    Get  "/auth/session"      Both  PUBLIC   Exempt    auth::show_session;
+    Get  "/auth/session"      Both  ANYBODY   Free    auth::show_session;
     Get  "/health"            Both  PUBLIC   Reads     health::show_health;
     Get  "/health/db-smoke"   Both  PUBLIC   Reads     health::show_db_smoke;
     Get  "/rate-limit"        Both  ANYBODY  Free      rate_limit::show_rate_limit;

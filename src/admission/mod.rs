@@ -19,9 +19,7 @@ mod refusals;
 use std::cell::RefCell;
 use std::time::Duration;
 
-use durable::identity::wire::{
-    AccountCommand, AccountReply, Claim, ClerkClaim, Key, KeyUse, Member, Rejection,
-};
+use durable::identity::wire::{AccountCommand, Claim, ClerkClaim, KeyUse, Member, Rejection};
 use limits::{Demand, Forbidden, Identity, Rights, Role, Scope, Tier, UserId, authorize};
 use serde_json::json;
 use uuid::Uuid;
@@ -35,7 +33,7 @@ use crate::events::{self, Event, Scene};
 use crate::incoming::Incoming;
 use crate::jwt::JwtError;
 use crate::jwt::access::AccessIdentity;
-use crate::jwt::clerk::verify_clerk;
+use crate::jwt::clerk::{ClerkClaims, verify_clerk};
 use crate::records;
 use crate::router::{Route, is_within};
 use crate::store::{keys, users};
@@ -204,6 +202,26 @@ pub async fn admit(
         guard::check_access(app, request).await?;
     }
     Ok((caller, charged))
+}
+
+/// What the token of Clerk's says that a request brings; none if it brings none that is good.
+///
+/// # Errors
+/// 503 if the keys of Clerk can't be had.
+pub async fn clerk_claims(app: &App, request: &Incoming) -> Result<Option<ClerkClaims>, ApiError> {
+    let credentials = read_credentials(app, request)?;
+    let mut tokens = credentials.into_iter().filter_map(|credential| match credential {
+        Credential::Clerk { token, .. } => Some(token),
+        _ => None,
+    });
+    let Some(token) = tokens.next() else { return Ok(None) };
+    match verify_clerk(app, &token, request.header("Origin")?.as_deref()).await {
+        Ok(claims) => Ok(Some(claims)),
+        Err(JwtError::Invalid(_)) => Ok(None),
+        Err(error @ JwtError::Unavailable(_)) => {
+            Err(ApiError::unavailable("The verification of tokens", error))
+        }
+    }
 }
 
 /// A request on its way through admission.
@@ -428,7 +446,7 @@ impl Asking<'_> {
         let (app, id) = (self.app.clone(), key.id.clone());
         self.app.afterwards(async move {
             Delay::from(COLLECT_AFTER).await;
-            if let Err(error) = record_uses(&app, owner, hash, &id).await {
+            if let Err(error) = records::record_uses(&app, owner, hash, &id).await {
                 let cause = error.cause().unwrap_or("see the error's kind");
                 console_error!(
                     "{}",
@@ -455,37 +473,6 @@ impl Asking<'_> {
             Ok(Err(_)) => error,
             Err(outage) => outage,
         }
-    }
-}
-
-/// Writes down the uses of a key. Those that the record does not take, or an object forgot that was restarted, are
-/// lost: what is counted here limits nobody.
-async fn record_uses(app: &App, owner: UserId, hash: String, id: &str) -> Result<(), ApiError> {
-    let collect = AccountCommand::CollectUses { hash: hash.clone() };
-    let Ok(AccountReply::Uses { n: n @ 1.., last_at }) = app.identities()?.account(owner, collect).await?
-    else {
-        return Ok(());
-    };
-    let read_at = now().0;
-    let recorded = keys::record_uses(&app.postgres()?, id, n, last_at).await;
-    let recorded = recorded.map_err(|error| ApiError::unavailable("The record of keys", error))?;
-    // A key that the record has no more is revoked for good: its hash never comes back.
-    let state = recorded.map_or_else(|| gone(id, read_at), |key| key.state);
-    let learn = AccountCommand::LearnKey { hash, key: state, read_at };
-    // Of a user who was deleted there is nothing to learn.
-    let _known = app.identities()?.account(owner, learn).await?;
-    Ok(())
-}
-
-/// The state of a key whose row was deleted.
-fn gone(id: &str, at: u64) -> Key {
-    Key {
-        id: id.to_owned(),
-        version: u64::MAX,
-        scopes: Vec::new(),
-        rate_limit: 0,
-        expires_at: None,
-        revoked_at: Some(at),
     }
 }
 

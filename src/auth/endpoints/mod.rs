@@ -9,7 +9,7 @@ mod hashing;
 mod links;
 mod profile;
 mod sessions;
-mod shape;
+pub mod shape;
 mod sign;
 mod visit;
 

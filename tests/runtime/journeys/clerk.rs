@@ -77,6 +77,28 @@ async fn a_token_counts_for_its_user() {
 }
 
 #[tokio::test]
+async fn a_token_tells_of_its_session() {
+    let issuer = Issuer::start();
+    let runtime = serve(&issuer);
+    let client = Client::new(&runtime.url);
+    let good = claims(&issuer, "user_1");
+    let token = issuer.mint(&good).await;
+    let session = |token: &str| {
+        let request = client.request(Method::GET, "/auth/session");
+        Answer::to(request.header("Authorization", format!("Bearer {token}")))
+    };
+    let shown = session(&token).await;
+    assert_eq!(shown.status, 200, "{shown:?}");
+    let shown = shown.json();
+    let limits = bearer(&client, &token).await.json();
+    assert_eq!(limits["identity"], format!("user:{}", shown["user"]["id"].as_str().unwrap()));
+    assert_eq!((&shown["success"], &shown["session"]["id"]), (&json!(true), &json!("sess_1")));
+    let old = issuer.mint(&with(good, &json!({ "exp": now_s() - 60 }))).await;
+    session(&old).await.assert_problem(401, "token_invalid");
+    client.get("/auth/session").await.assert_problem(401, "session_invalid");
+}
+
+#[tokio::test]
 async fn an_admin_of_clerk_may_do_what_admins_may() {
     let issuer = Issuer::start();
     let runtime = serve(&issuer);
