@@ -16,6 +16,8 @@ CREATE TABLE users_next (
   ban_expires_at    INTEGER,                             -- none for ever
   clerk_user_id     TEXT    UNIQUE,                      -- none for users who did not come from Clerk
   clerk_event_at    INTEGER,                             -- time of the newest of Clerk's events that was applied
+  clerk_tier_at     INTEGER NOT NULL DEFAULT 0,          -- time of the newest of Clerk's events that told the tier
+  clerk_role_at     INTEGER NOT NULL DEFAULT 0,          -- likewise, of the role
   last_sign_in_at   INTEGER,
   version           INTEGER NOT NULL DEFAULT 1,          -- counts the changes of this row
   created_at        INTEGER NOT NULL,
@@ -23,9 +25,9 @@ CREATE TABLE users_next (
 ) WITHOUT ROWID;
 
 INSERT INTO users_next (id, email, email_verified, display_name, first_name, last_name, image_url, tier, role,
-    clerk_user_id, clerk_event_at, last_sign_in_at, created_at, updated_at)
+    clerk_user_id, clerk_event_at, clerk_tier_at, clerk_role_at, last_sign_in_at, created_at, updated_at)
   SELECT id, lower(email), email_verified, display_name, first_name, last_name, image_url, tier, role,
-    clerk_user_id, clerk_event_at, last_sign_in_at, created_at, updated_at FROM users;
+    clerk_user_id, clerk_event_at, coalesce(clerk_event_at, 0), coalesce(clerk_event_at, 0), last_sign_in_at, created_at, updated_at FROM users;
 DROP TABLE users;
 ALTER TABLE users_next RENAME TO users;
 

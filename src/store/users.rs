@@ -268,19 +268,27 @@ const LINK: &str = "UPDATE users SET clerk_user_id = ?2, clerk_event_at = ?3, up
 /// Inserts or updates, unless the user was deleted or a later event was applied. An address that is somebody else's
 /// stays there, and this user has none then; one that the event does not tell stays as it is.
 const UPSERT: &str = "INSERT INTO users (id, email, email_verified, display_name, first_name, last_name, image_url, \
-       tier, role, clerk_user_id, clerk_event_at, last_sign_in_at, created_at, updated_at) \
-     SELECT ?1, address, address IS NOT NULL AND ?3, ?4, ?5, ?6, ?7, coalesce(?8, 'free'), coalesce(?9, 'user'), \
-       ?10, ?11, ?12, ?13, ?13 \
-     FROM (SELECT iif(EXISTS (SELECT 1 FROM users WHERE email = ?2 AND clerk_user_id IS NOT ?10), NULL, ?2) AS address) \
-     WHERE NOT EXISTS (SELECT 1 FROM deleted_clerk_user WHERE clerk_user_id = ?10) \
+       clerk_user_id, clerk_event_at, last_sign_in_at, created_at, updated_at) \
+     SELECT ?1, address, address IS NOT NULL AND ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?11 \
+     FROM (SELECT iif(EXISTS (SELECT 1 FROM users WHERE email = ?2 AND clerk_user_id IS NOT ?8), NULL, ?2) AS address) \
+     WHERE NOT EXISTS (SELECT 1 FROM deleted_clerk_user WHERE clerk_user_id = ?8) \
      ON CONFLICT (clerk_user_id) DO UPDATE SET \
        email = iif(?2 IS NULL, email, excluded.email), \
        email_verified = iif(?2 IS NULL, email_verified, excluded.email_verified), \
        display_name = excluded.display_name, first_name = excluded.first_name, last_name = excluded.last_name, \
-       image_url = excluded.image_url, tier = coalesce(?8, tier), role = coalesce(?9, role), \
-       clerk_event_at = excluded.clerk_event_at, \
+       image_url = excluded.image_url, clerk_event_at = excluded.clerk_event_at, \
        last_sign_in_at = coalesce(excluded.last_sign_in_at, last_sign_in_at), updated_at = excluded.updated_at \
      WHERE excluded.clerk_event_at >= clerk_event_at";
+
+/// Gives the tier and the role that an event tells, unless a later one told another. Not every event tells them, so
+/// each has a time of its own: whatever the order of arrival, what was told last holds.
+const RIGHTS: &str = "UPDATE users SET updated_at = ?5, \
+       tier = iif(?3 IS NULL OR ?2 < clerk_tier_at, tier, ?3), \
+       clerk_tier_at = iif(?3 IS NULL, clerk_tier_at, max(clerk_tier_at, ?2)), \
+       role = iif(?4 IS NULL OR ?2 < clerk_role_at, role, ?4), \
+       clerk_role_at = iif(?4 IS NULL, clerk_role_at, max(clerk_role_at, ?2)) \
+     WHERE clerk_user_id = ?1 \
+       AND ((?3 IS NOT NULL AND ?2 >= clerk_tier_at) OR (?4 IS NOT NULL AND ?2 >= clerk_role_at))";
 
 /// Who it is, or was, whom Clerk knows by an id.
 const FIND: &str = "SELECT id, 1 AS is_alive FROM users WHERE clerk_user_id = ?1 \
@@ -339,11 +347,16 @@ pub async fn save_clerk_user(
         text(user.first_name.as_deref()),
         text(user.last_name.as_deref()),
         text(user.image_url.as_deref()),
-        text(user.tier),
-        text(user.role),
         clerk_id.clone(),
         number(event.happened_at),
         user.last_sign_in_at.map_or(JsValue::NULL, number),
+        number(event.received_at),
+    ])?;
+    let rights = database.prepare(RIGHTS).bind(&[
+        clerk_id.clone(),
+        number(event.happened_at),
+        text(user.tier),
+        text(user.role),
         number(event.received_at),
     ])?;
     let results = database
@@ -351,6 +364,7 @@ pub async fn save_clerk_user(
             database.prepare(RELEASE_EMAIL).bind(&address)?,
             database.prepare(LINK).bind(&address)?,
             upsert,
+            rights,
             record(database, event)?,
             database.prepare(FIND).bind(&[clerk_id])?,
         ])

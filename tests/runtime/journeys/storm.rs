@@ -43,7 +43,8 @@ fn clerk_id(n: usize) -> String {
 /// A message: its id and its body.
 type Told = (String, String);
 
-/// 200 messages about the users, in no order, with 40 of them twice. Addresses move among the users, too.
+/// 200 messages about the users, in no order, with 40 of them twice. Each user has addresses of
+/// their own: who gets one that several claim may depend on the order of arrival.
 fn storm() -> Vec<Told> {
     let mut dice = Dice(2_026);
     let mut messages: Vec<Told> = Vec::new();
@@ -53,7 +54,7 @@ fn storm() -> Vec<Told> {
             ("user.deleted", json!({ "id": who, "object": "user", "deleted": true }))
         } else {
             let kind = if n < 80 { "user.created" } else { "user.updated" };
-            let email = format!("storm{}@example.org", dice.below(60));
+            let email = format!("{who}.{}@example.org", dice.below(3));
             let tier = ["free", "pro", "admin", "emperor"][dice.below(4) as usize];
             (kind, user(&who, &email, tier))
         };

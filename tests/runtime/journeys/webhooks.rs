@@ -300,3 +300,18 @@ async fn messages_of_the_real_svix_are_taken() {
     assert_eq!(again["message"], "Already received");
     assert_eq!(row(runtime, &id, ["tier"]), Some([text("pro")]));
 }
+
+/// An event that tells no tier says nothing about it, whenever it comes.
+#[tokio::test]
+async fn the_tier_that_was_told_last_holds_in_whatever_order() {
+    let runtime = hooked();
+    for order in [[0, 1, 2], [2, 0, 1], [1, 2, 0], [2, 1, 0]] {
+        let id = fresh("user");
+        let tiers = ["pro", "admin", "emperor"];
+        for n in order {
+            let data = user(&id, &format!("{id}@example.org"), tiers[n]);
+            tell(&runtime.url, "user.updated", 1_000 + n as u64, data).await;
+        }
+        assert_eq!(row(runtime, &id, ["tier"]), Some([text("admin")]), "{order:?}");
+    }
+}
