@@ -220,7 +220,10 @@ async fn no_crash_loses_or_doubles_what_was_told() {
         let url = runtime.url.clone();
         let (done, open): (Vec<_>, Vec<_>) = keys.into_iter().partition(|(_, key)| key.n_done == 5);
         keys = done;
-        let messages = std::mem::take(&mut waiting).into_iter().map(|(id, body)| {
+        // A share of what is left for each life, so that there is something to lose in every one.
+        let share = waiting.len().min(waiting.len() / (CRASHES + 1 - crash) + 6);
+        let messages: Vec<Told> = waiting.drain(..share).collect();
+        let messages = messages.into_iter().map(|(id, body)| {
             let url = url.clone();
             async move {
                 let status = try_deliver(&url, &id, &body).await.map(|answer| answer.status);
@@ -239,7 +242,7 @@ async fn no_crash_loses_or_doubles_what_was_told() {
         let mut sending = futures::stream::iter(messages).buffer_unordered(5).boxed();
         let mut changing = futures::stream::iter(changes).buffer_unordered(3).boxed();
         let mut lives = crash < CRASHES;
-        let death = tokio::time::sleep(Duration::from_millis(20 + dice.below(200)));
+        let death = tokio::time::sleep(Duration::from_millis(10 + dice.below(120)));
         tokio::pin!(death);
         loop {
             let sent = tokio::select! {
@@ -273,7 +276,7 @@ async fn no_crash_loses_or_doubles_what_was_told() {
             runtime.restart();
         }
     }
-    assert!(waiting.is_empty() && n_unheard > CRASHES, "the crashes came too late: {n_unheard}");
+    assert!(waiting.is_empty() && n_unheard >= CRASHES, "the crashes came too late: {n_unheard}");
     assert_eq!(users_of(&runtime), expected);
     keys.sort_by_key(|(n, _)| *n);
     let keys: Vec<Changed> = keys.into_iter().map(|(_, key)| key).collect();
