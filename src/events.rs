@@ -60,11 +60,12 @@ impl Event {
         }
     }
 
-    /// The event that a refusal is; none if it is of no interest.
-    pub const fn of(error: &ApiError) -> Option<Self> {
+    /// The event that a refusal is; none if it is of no interest. A refusal that is only repeated for a moment is
+    /// none: floods are to cost nothing, and the live registry counts them.
+    pub fn of(error: &ApiError) -> Option<Self> {
         match error {
             ApiError::CredentialRejected { .. } | ApiError::Unauthorized => Some(Self::AuthFailure),
-            ApiError::RateLimited { .. } => Some(Self::RateLimit),
+            ApiError::RateLimited { decided_by: "object", .. } => Some(Self::RateLimit),
             ApiError::TurnstileRejected { .. } => Some(Self::TurnstileFailure),
             ApiError::OriginRejected => Some(Self::CorsRejection),
             ApiError::Forbidden(_)
