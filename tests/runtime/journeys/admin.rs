@@ -17,9 +17,10 @@ use crate::webhooks::change_d1;
 const FELT_WITHIN: Duration = Duration::from_secs(2);
 
 /// What `cargo xtask dev` says in its ready file.
-const KEY: &str = "fake-development-admin-key-not-for-production-000000";
+pub(crate) const KEY: &str = "fake-development-admin-key-not-for-production-000000";
 
-async fn admin(url: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
+/// A request with the admin key, from a network of its own.
+pub(crate) async fn admin(url: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
     let request = Client::new(url).request(method, path).header("X-Admin-Key", KEY);
     Answer::to(match body {
         Some(body) => request.json(&body),

@@ -11,11 +11,9 @@ use rusqlite::types::Value as Cell;
 use serde_json::{Value, json};
 use tokio_postgres::NoTls;
 
+use crate::admin::KEY;
 use crate::users::{becomes_none, count, give_key, n_keys, tier};
 use crate::webhooks::{row, text};
-
-/// What `cargo xtask dev` says in its ready file.
-const KEY: &str = "fake-development-admin-key-not-for-production-000000";
 
 /// Users of the journey below; the first half are there, with keys in use, before it begins.
 const USERS: usize = 40;

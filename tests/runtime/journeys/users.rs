@@ -12,24 +12,14 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 use tokio_postgres::NoTls;
 
+use crate::admin::admin;
 use crate::webhooks::{change_d1, d1_files, row};
 
-/// What `cargo xtask dev` says in its ready file.
-const KEY: &str = "fake-development-admin-key-not-for-production-000000";
 const NOBODY: &str = "00000000-0000-4000-8000-000000000000";
 
 fn served() -> &'static Runtime {
     static SERVED: OnceLock<Runtime> = OnceLock::new();
     SERVED.get_or_init(|| Runtime::start(Options::default()))
-}
-
-async fn admin(url: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
-    let request = Client::new(url).request(method, path).header("X-Admin-Key", KEY);
-    Answer::to(match body {
-        Some(body) => request.json(&body),
-        None => request,
-    })
-    .await
 }
 
 async fn done(url: &str, method: Method, path: &str, body: Option<Value>) -> Value {
