@@ -13,7 +13,7 @@ use futures::{StreamExt, stream};
 use serde::{Serialize, Serializer};
 
 use self::request::CompileRequest;
-use crate::admission::{Admitted, Proof};
+use crate::admission::Admitted;
 use crate::app::{App, iso_time, now};
 use crate::body;
 use crate::error::{ApiError, ApiResult};
@@ -35,10 +35,7 @@ pub async fn compile_list(app: App, admitted: Admitted) -> ApiResult {
     let bytes = body::read(&request, app.config.max_body_bytes).await?;
     let asked = CompileRequest::parse(&bytes)?;
     drop(bytes);
-    // A program has nobody who could prove to be a person; that somebody is, whoever made the key has shown.
-    if caller.proof != Proof::ApiKey {
-        turnstile::check(&app, &request, asked.turnstile_token.as_deref()).await?;
-    }
+    turnstile::check(&app, &request, &caller, asked.turnstile_token.as_deref()).await?;
 
     let loader = Loader {
         sent_along: asked.pre_fetched_content,
