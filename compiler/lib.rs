@@ -80,5 +80,6 @@ mod patterns;
 mod preprocessor;
 mod public_suffix;
 mod report;
+pub mod rule;
 mod text;
 mod transformations;
