@@ -120,6 +120,16 @@ pub enum ApiError {
         /// `/path: message`, several joined by a comma.
         issues: String,
     },
+    /// The body is JSON of the right shape and says something that can't be.
+    Unprocessable {
+        /// What, and what it must be.
+        detail: String,
+    },
+    /// A configuration is not good.
+    ConfigurationInvalid {
+        /// Everything that is wrong with it.
+        errors: Vec<Value>,
+    },
     /// A source lies where the service doesn't go.
     SourceForbidden {
         /// Which, and why.
@@ -323,6 +333,13 @@ impl ApiError {
                 let detail = format!("Invalid request body: {issues}");
                 face(400, "bad-request", "invalid_body", "Bad Request", detail)
             }
+            Self::Unprocessable { detail } => {
+                face(422, "unprocessable-content", "unprocessable", "Unprocessable Content", detail.clone())
+            }
+            Self::ConfigurationInvalid { .. } => {
+                let detail = "Configuration validation failed".to_owned();
+                face(400, "bad-request", "invalid_configuration", "Bad Request", detail)
+            }
             Self::SourceForbidden { detail } => {
                 face(400, "bad-request", "source_forbidden", "Bad Request", detail.clone())
             }
@@ -367,6 +384,7 @@ impl ApiError {
         }
         let extra = match self {
             Self::Unavailable { extra, .. } => extra,
+            Self::ConfigurationInvalid { errors } => Map::from_iter([("errors".to_owned(), errors.into())]),
             Self::RateLimited { policy, limit, used, decided_by, .. } => {
                 let members = [
                     ("policy", policy.into()),

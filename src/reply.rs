@@ -33,6 +33,13 @@ pub enum Body {
         /// The text.
         text: String,
     },
+    /// Text as it is.
+    Text {
+        /// What it is.
+        media_type: &'static str,
+        /// The text.
+        text: String,
+    },
     /// A static asset as the platform serves it.
     Asset(Response),
     /// An accepted WebSocket. It leaves as it is: an upgrade takes no further headers.
@@ -101,6 +108,10 @@ impl Reply {
                 platforms = response.headers().entries().filter(|(name, _)| !own(name)).collect();
                 headers.extend(platforms.iter().map(|(name, value)| (name.as_str(), value.as_str())));
                 body = web_sys::Response::from(response).body();
+            }
+            Body::Text { media_type, text: written } => {
+                headers.push(("Content-Type", media_type));
+                text = written;
             }
             Body::Json { media_type, text: compact } => {
                 headers.push(("Content-Type", media_type));

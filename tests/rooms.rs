@@ -26,8 +26,17 @@ const ROOMS: [Room; 3] = [
     },
     Room {
         folder: "compiler",
-        may_use: &["aho-corasick", "foldhash", "hashbrown", "memchr", "thiserror", "url"],
-        must_not_mention: &["worker::", "serde::", "durable::", "limits::"],
+        may_use: &[
+            "aho-corasick",
+            "foldhash",
+            "hashbrown",
+            "memchr",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "url",
+        ],
+        must_not_mention: &["worker::", "durable::", "limits::"],
     },
     Room {
         folder: "durable",

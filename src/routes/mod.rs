@@ -3,10 +3,12 @@
 pub mod admin;
 pub mod auth;
 pub mod compile;
+pub mod configuration;
 #[cfg(feature = "faults")]
 pub mod faults;
 pub mod health;
 pub mod keys;
 pub mod meta;
 pub mod rate_limit;
+pub mod schemas;
 pub mod webhooks;
