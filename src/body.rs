@@ -51,6 +51,20 @@ pub async fn read_json<T: DeserializeOwned>(request: &Incoming, limit: u64) -> R
     parse_json(if bytes.is_empty() { b"null" } else { &bytes })
 }
 
+/// The same for routes that tell a wrong shape as something that can't be, as their clients expect.
+///
+/// # Errors
+/// [`ApiError::Unprocessable`] instead of [`ApiError::Invalid`].
+pub async fn read_or_unprocessable<T: DeserializeOwned>(
+    request: &Incoming,
+    limit: u64,
+) -> Result<T, ApiError> {
+    read_json(request, limit).await.map_err(|error| match error {
+        ApiError::Invalid { issues } => ApiError::Unprocessable { detail: issues },
+        other => other,
+    })
+}
+
 /// JSON of one shape.
 ///
 /// # Errors

@@ -113,6 +113,11 @@ pub enum ApiError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// What was asked for is too much to be told at once.
+    AnswerTooLarge {
+        /// Bytes allowed.
+        limit: usize,
+    },
     /// The body is not JSON.
     NotJson,
     /// The body is JSON of the wrong shape.
@@ -325,6 +330,10 @@ impl ApiError {
                 let detail =
                     format!("Request body size ({size} bytes) exceeds maximum allowed size ({limit} bytes)");
                 face(413, "payload-too-large", "body_too_large", "Payload Too Large", detail)
+            }
+            Self::AnswerTooLarge { limit } => {
+                let detail = format!("The answer would have more than {limit} bytes; send less at a time");
+                face(413, "payload-too-large", "answer_too_large", "Payload Too Large", detail)
             }
             Self::NotJson => {
                 face(400, "bad-request", "invalid_json", "Bad Request", "Invalid JSON body".to_owned())

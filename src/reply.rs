@@ -8,6 +8,27 @@ use worker::{Method, Response};
 
 use crate::error::ApiError;
 
+/// The largest answer that is put together in memory from something smaller, in bytes. An isolate has 128 MB, and
+/// the platform gets a copy.
+const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// Takes no more than [`MAX_ANSWER_BYTES`].
+struct Bounded(Vec<u8>);
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_ANSWER_BYTES {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// What a handler answers with.
 #[derive(Debug)]
 pub struct Reply {
@@ -68,6 +89,26 @@ impl Reply {
     pub fn json(value: &impl Serialize) -> Result<Self, ApiError> {
         let text =
             serde_json::to_string(value).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
+        Ok(Self {
+            status: 200,
+            headers: Vec::new(),
+            cookies: Vec::new(),
+            body: Body::Json { media_type: "application/json", text },
+        })
+    }
+
+    /// The same for what may be much larger than what was asked with.
+    ///
+    /// # Errors
+    /// [`ApiError::AnswerTooLarge`] beyond [`MAX_ANSWER_BYTES`]; as [`Reply::json`].
+    pub fn bounded_json(value: &impl Serialize) -> Result<Self, ApiError> {
+        let mut bounded = Bounded(Vec::new());
+        serde_json::to_writer(&mut bounded, value).map_err(|error| match error.io_error_kind() {
+            Some(_) => ApiError::AnswerTooLarge { limit: MAX_ANSWER_BYTES },
+            None => ApiError::Internal { cause: error.to_string() },
+        })?;
+        let text =
+            String::from_utf8(bounded.0).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
         Ok(Self {
             status: 200,
             headers: Vec::new(),

@@ -7,7 +7,10 @@ use worker::Method;
 use crate::admission::{Admitted, Policy};
 use crate::app::App;
 use crate::error::ApiResult;
-use crate::routes::{admin, auth, compile, configuration, health, keys, meta, rate_limit, schemas, webhooks};
+use crate::routes::{
+    admin, ast, auth, compile, configuration, diff, health, keys, meta, rate_limit, schemas, validate,
+    webhooks,
+};
 
 /// A handler: a request that was admitted in, an answer out.
 pub type Handler = fn(App, Admitted) -> LocalBoxFuture<'static, ApiResult>;
@@ -77,6 +80,12 @@ const ROUTES: &[Route] = routes! {
     Get  "/rate-limit"        Both  ANYBODY  Free      rate_limit::show_rate_limit;
     Post "/compile"           Both  COMPILE  Requests  compile::compile_list;
     Post "/webhooks/clerk"    Both  PUBLIC   Exempt    webhooks::receive_clerk;
+
+    Post "/validate"       Both  COMPILE       Requests  validate::validate_rules;
+    Post "/validate-rule"  Both  COMPILE       Requests  validate::validate_rule;
+    Post "/ast/parse"      Both  COMPILE       Requests  ast::parse_rules;
+    Post "/diff"           Both  COMPILE_FREE  Requests  diff::compare_lists;
+    Post "/ast/walk"       Both  COMPILE_FREE  Requests  ast::walk_nodes;
 
     Get  "/configuration/defaults"     Both  PUBLIC        Reads     configuration::show_defaults;
     Post "/configuration/validate"     Both  COMPILE_FREE  Requests  configuration::validate_configuration;

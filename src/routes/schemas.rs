@@ -61,14 +61,20 @@ fn with_level(mut properties: Value) -> Value {
             "description": description,
         })
     };
-    properties["transformations"] = json!({
+    let transformations = json!({
         "type": "array", "items": { "type": "string", "enum": names },
         "description": "What is done to the lines. Their order here does not matter.",
     });
-    properties["exclusions"] = patterns("Lines that match one of these are dropped.");
-    properties["exclusions_sources"] = files("Where more of such patterns are.");
-    properties["inclusions"] = patterns("If there are any, lines that match none of these are dropped.");
-    properties["inclusions_sources"] = files("Where more of such patterns are.");
+    let level = [
+        ("transformations", transformations),
+        ("exclusions", patterns("Lines that match one of these are dropped.")),
+        ("exclusions_sources", files("Where more of such patterns are.")),
+        ("inclusions", patterns("If there are any, lines that match none of these are dropped.")),
+        ("inclusions_sources", files("Where more of such patterns are.")),
+    ];
+    if let Some(members) = properties.as_object_mut() {
+        members.extend(level.map(|(key, schema)| (key.to_owned(), schema)));
+    }
     properties
 }
 
