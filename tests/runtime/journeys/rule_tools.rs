@@ -13,7 +13,7 @@ fn tools() -> &'static Runtime {
 
 /// Asks as an admin, whom no limit stops.
 async fn ask(path: &str, body: &Value) -> Answer {
-    let key = tools().ready()["admin_key"].as_str().unwrap();
+    let key = tools().ready()["admin_key"].as_str().unwrap().to_owned();
     let request = Client::new(&tools().url).request(Method::POST, path).header("X-Admin-Key", key);
     Answer::to(request.json(body)).await
 }
