@@ -80,7 +80,9 @@ fn load(wanted: &WantedText, client: &Client, progress: &Progress) -> Result<Str
         })?,
         Location::Local(path) => {
             let read = File::open(path).map_err(Into::into).and_then(|file| client.room.read(file));
-            read.with_context(|| format!("can't read {path}"))?
+            // As in the reference, such a URL is a path like any other, which nobody expects.
+            let advice = if path.starts_with("file:") { "; give the path alone" } else { "" };
+            read.with_context(|| format!("can't read {path}{advice}"))?
         }
     };
     progress.tell(format_args!("{wanted}: {} bytes", bytes.len()));

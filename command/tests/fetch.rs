@@ -184,6 +184,7 @@ fn nobody_listens() {
     check_refused("http://127.0.0.1:1/", "Failed to request url 'http://127.0.0.1:1/'");
     check_refused("ftp://127.0.0.1/", "not an http or https URL");
     check_refused("//127.0.0.1/", "not an http or https URL");
+    check_refused("file:///l.txt", "can't read file:///l.txt; give the path alone: No such file");
 }
 
 /// Neither is answered before both have asked, and the second is answered first.
