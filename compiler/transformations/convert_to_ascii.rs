@@ -71,7 +71,16 @@ fn has_inner_dot(run: &str) -> bool {
 fn to_ascii(name: &str) -> Option<String> {
     // The two parsers map this one letter differently; the reference takes it for `ss`.
     let name = name.replace('ẞ', "ss");
+    // The reference refuses the Mongolian vowel separator, the setter takes it for nothing.
+    if host_part(&name).contains('\u{180e}') {
+        return None;
+    }
     set_host(&name).or_else(|| if name.contains(is_right_to_left) { to_ascii_by_label(&name) } else { None })
+}
+
+/// What stands before a path, a query or a fragment.
+fn host_part(name: &str) -> &str {
+    name.split(['/', '\\', '?', '#']).next().unwrap_or("")
 }
 
 /// The host setter of a URL.
@@ -84,7 +93,7 @@ fn set_host(name: &str) -> Option<String> {
 /// Converts each label for itself. The reference checks the rules of right-to-left writing by label, the
 /// setter for the name as a whole, where `*` or a digit in another label breaks them.
 fn to_ascii_by_label(name: &str) -> Option<String> {
-    let host = name.split(['/', '\\', '?', '#']).next()?;
+    let host = host_part(name);
     // A name that ends in a number is an IPv4 address or nothing.
     if host.ends_with(|c: char| c.is_ascii_digit()) {
         return None;
@@ -131,6 +140,12 @@ mod tests {
         check("||user:pass@пример.рф^", "||^");
         check("##.реклама", "");
         check("/реклама\\.рф/", "");
+    }
+
+    #[test]
+    fn a_mongolian_vowel_separator_is_refused() {
+        check("||a\u{180e}b.de^", "||^");
+        check("||ü.de/\u{180e}^", "||xn--tda.de^");
     }
 
     #[test]

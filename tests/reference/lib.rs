@@ -3,6 +3,8 @@
 //! Each has a small script beside this file that Node.js runs. It reads requests from its standard input and
 //! writes answers to its standard output, in order, each one line of JSON.
 
+pub mod generate;
+
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
