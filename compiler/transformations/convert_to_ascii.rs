@@ -4,6 +4,7 @@
 //! its place: a path behind the name is lost, and what is no host at all (a port, a bracket, a comma list
 //! gone wrong) leaves nothing.
 
+use idna::punycode;
 use url::{Url, quirks};
 
 use crate::line::{is_comment, is_space};
@@ -65,9 +66,8 @@ fn has_inner_dot(run: &str) -> bool {
 
 /// What the reference's host parser makes of a name; `None` when that refuses it.
 ///
-/// Known to differ: a label that mixes digits before right-to-left letters or is only such digits
-/// (`1א`, `١`), and an `xn--` label that decodes to nothing beside a non-ASCII one. The reference converts
-/// these, this refuses them.
+/// Known to differ: a label that begins with a left-to-right letter and ends with a right-to-left one (`eא`). The
+/// reference converts it if that is its only one, this refuses all of them.
 fn to_ascii(name: &str) -> Option<String> {
     // The two parsers map this one letter differently; the reference takes it for `ss`.
     let name = name.replace('ẞ', "ss");
@@ -75,7 +75,10 @@ fn to_ascii(name: &str) -> Option<String> {
     if host_part(&name).contains('\u{180e}') {
         return None;
     }
-    set_host(&name).or_else(|| if name.contains(is_right_to_left) { to_ascii_by_label(&name) } else { None })
+    let may_go_by_label = |name: &str| {
+        name.contains(is_right_to_left) || name.split('.').any(|label| without_prefix(label).is_some())
+    };
+    set_host(&name).or_else(|| if may_go_by_label(&name) { to_ascii_by_label(&name) } else { None })
 }
 
 /// What stands before a path, a query or a fragment.
@@ -98,13 +101,53 @@ fn to_ascii_by_label(name: &str) -> Option<String> {
     if host.ends_with(|c: char| c.is_ascii_digit()) {
         return None;
     }
-    let mut labels = Vec::new();
-    for label in host.split('.') {
-        // The letter behind keeps a label of digits from being taken for an address.
-        let converted = if label.is_empty() { ".x".to_owned() } else { set_host(&format!("{label}.x"))? };
-        labels.push(converted.strip_suffix(".x")?.to_owned());
+    let labels: Option<Vec<String>> = host.split('.').map(label_to_ascii).collect();
+    Some(labels?.join("."))
+}
+
+/// What follows the `xn--` of a label.
+fn without_prefix(label: &str) -> Option<&str> {
+    let (prefix, rest) = label.split_at_checked("xn--".len())?;
+    prefix.eq_ignore_ascii_case("xn--").then_some(rest)
+}
+
+/// Converts one label.
+fn label_to_ascii(label: &str) -> Option<String> {
+    if label.is_empty() {
+        return Some(String::new());
     }
-    Some(labels.join("."))
+    // The label behind keeps one of digits from being taken for an address.
+    let convert = |label: &str| Some(set_host(&format!("{label}.x"))?.strip_suffix(".x")?.to_owned());
+    if let Some(rest) = without_prefix(label)
+        && rest.len() > 1
+        && rest.ends_with('-')
+        && label.is_ascii()
+    {
+        // What has nothing encoded is no such label for the setter, but one for the reference.
+        return Some(format!("xn--{}", convert(&format!("xx--{rest}"))?.strip_prefix("xx--")?));
+    }
+    convert(label).or_else(|| {
+        let may_begin = |c: char| is_arabic_number(c) || convert(c.encode_utf8(&mut [0; 4])).is_some();
+        if !label.starts_with(may_begin) {
+            return None;
+        }
+        // The reference does not check what a right-to-left label begins with. With a letter in front the
+        // setter doesn't mind either, which is then taken off again.
+        const LETTER: char = 'א';
+        let unicode = |label: &str| {
+            let converted = convert(&format!("{LETTER}{label}"))?;
+            let decoded = punycode::decode_to_string(converted.strip_prefix("xn--")?)?;
+            Some(decoded.strip_prefix(LETTER)?.to_owned())
+        };
+        let converted = unicode(label)?;
+        Some(format!("xn--{}", punycode::encode_str(&converted)?))
+    })
+}
+
+/// Digits and their marks that Unicode counts among the Arabic ones, from which no label may begin.
+fn is_arabic_number(c: char) -> bool {
+    matches!(c, '\u{600}'..='\u{605}' | '\u{660}'..='\u{669}' | '\u{66b}' | '\u{66c}' | '\u{6dd}')
+        || matches!(c, '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{10d30}'..='\u{10d39}' | '\u{10e60}'..='\u{10e7e}')
 }
 
 /// The blocks of Hebrew, Arabic and their neighbours.
@@ -131,6 +174,24 @@ mod tests {
         check("||STRAẞE.de^", "||strasse.de^");
         check("||*.إختبار^", "||*.xn--kgbechtv^");
         check("||*.אa^", "||^");
+    }
+
+    #[test]
+    fn right_to_left_labels_may_begin_with_anything() {
+        check("||١.b^", "||xn--9hb.b^");
+        check("||1א.例^", "||xn--1-0hc.xn--fsq^");
+        check("||*א.例^", "||xn--*-0hc.xn--fsq^");
+        check("||א١.b^", "||xn--4db40a.b^");
+        for refused in ["||1١.b^", "||א1١.b^", "||\u{64e}א.b^", "||١-.b^"] {
+            check(refused, "||^");
+        }
+    }
+
+    #[test]
+    fn labels_that_have_nothing_encoded_stay() {
+        check("||ñ.XN--zz--.xn--a%2Db-^", "||xn--ida.xn--zz--.xn--a-b-^");
+        check("||ñ.xn---^", "||^");
+        check("||ñ.xn--a^", "||^");
     }
 
     #[test]
