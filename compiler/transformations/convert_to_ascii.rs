@@ -10,6 +10,9 @@ use url::{Url, quirks};
 use crate::line::{is_comment, is_space};
 use crate::text::{Line, Pages};
 
+/// What separates labels, once names are converted.
+const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
+
 pub(super) fn apply(pages: &mut Pages, lines: &mut Vec<Line>) {
     let mut converted = String::new();
     for line in lines {
@@ -76,7 +79,7 @@ fn to_ascii(name: &str) -> Option<String> {
         return None;
     }
     let may_go_by_label = |name: &str| {
-        name.contains(is_right_to_left) || name.split('.').any(|label| without_prefix(label).is_some())
+        name.contains(is_right_to_left) || name.split(DOTS).any(|label| without_prefix(label).is_some())
     };
     set_host(&name).or_else(|| if may_go_by_label(&name) { to_ascii_by_label(&name) } else { None })
 }
@@ -98,10 +101,12 @@ fn set_host(name: &str) -> Option<String> {
 fn to_ascii_by_label(name: &str) -> Option<String> {
     let host = host_part(name);
     // A name that ends in a number is an IPv4 address or nothing.
-    if host.ends_with(|c: char| c.is_ascii_digit()) {
+    let last = host.rsplit(DOTS).find(|label| !label.is_empty())?;
+    let is_hexadecimal = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
+    if last.bytes().all(|b| b.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hexadecimal) {
         return None;
     }
-    let labels: Option<Vec<String>> = host.split('.').map(label_to_ascii).collect();
+    let labels: Option<Vec<String>> = host.split(DOTS).map(label_to_ascii).collect();
     Some(labels?.join("."))
 }
 
@@ -181,6 +186,9 @@ mod tests {
         check("||١.b^", "||xn--9hb.b^");
         check("||1א.例^", "||xn--1-0hc.xn--fsq^");
         check("||*א.例^", "||xn--*-0hc.xn--fsq^");
+        check("||4.א5^", "||4.xn--5-zhc^");
+        check("||א.5^", "||^");
+        check("||a.١。b｡^", "||a.xn--9hb.b.^");
         check("||א١.b^", "||xn--4db40a.b^");
         for refused in ["||1١.b^", "||א1١.b^", "||\u{64e}א.b^", "||١-.b^"] {
             check(refused, "||^");
