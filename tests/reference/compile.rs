@@ -115,6 +115,8 @@ fn difference(theirs: &Outcome, ours: &Outcome) -> Option<Difference> {
         (Ok(theirs), Ok(ours)) => (theirs != ours).then_some(Difference::Lines),
         // One bad line does not cost anybody their list.
         (Err(_), Ok(_)) => (!stopped_on_a_line(theirs)).then_some(Difference::TheirsFails),
+        // We go on behind that line, and may come to something else that is wrong.
+        (Err(_), Err(_)) if stopped_on_a_line(theirs) => None,
         (Ok(_), Err(_)) => Some(Difference::OursFails),
         (Err(theirs), Err(ours)) => (!is_same_reason(theirs, ours)).then_some(Difference::Reason),
     }
