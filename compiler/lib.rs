@@ -48,8 +48,6 @@
 //!
 //! - Where the reference stops on a line (a hosts line without a name, a lone `@@`), this goes on.
 //! - Includes that go in circles and patterns that run away end with an error, not never.
-//! - `ConvertToAscii` refuses a label that begins with a left-to-right letter and has a right-to-left one at its
-//!   very end; such a name becomes empty, as refused names do there.
 //! - Line ends in names and descriptions are refused, because they would make lines nobody wrote as rules.
 
 pub use compilation::{Compilation, CompileError, MAX_INCLUDE_DEPTH, Purpose, TextId, WantedText};

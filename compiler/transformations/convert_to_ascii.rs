@@ -7,7 +7,7 @@
 use idna::punycode;
 use url::{Url, quirks};
 
-use crate::line::{is_comment, is_space};
+use crate::line::{MAX_LABEL_LENGTH, is_comment, is_space};
 use crate::text::{Line, Pages};
 
 /// What separates labels, once names are converted.
@@ -68,9 +68,6 @@ fn has_inner_dot(run: &str) -> bool {
 }
 
 /// What the reference's host parser makes of a name; `None` when that refuses it.
-///
-/// Known to differ: a label that begins with a left-to-right letter and ends with a right-to-left one (`eא`). The
-/// reference converts it if that is its only one, this refuses all of them.
 fn to_ascii(name: &str) -> Option<String> {
     // The two parsers map this one letter differently; the reference takes it for `ss`.
     let name = name.replace('ẞ', "ss");
@@ -79,7 +76,7 @@ fn to_ascii(name: &str) -> Option<String> {
         return None;
     }
     let may_go_by_label = |name: &str| {
-        name.contains(is_right_to_left) || name.split(DOTS).any(|label| without_prefix(label).is_some())
+        name.contains(is_right_to_left) || name.split(DOTS).any(|label| encoded_part(label).is_some())
     };
     set_host(&name).or_else(|| if may_go_by_label(&name) { to_ascii_by_label(&name) } else { None })
 }
@@ -99,19 +96,19 @@ fn set_host(name: &str) -> Option<String> {
 /// Converts each label for itself. The reference checks the rules of right-to-left writing by label, the
 /// setter for the name as a whole, where `*` or a digit in another label breaks them.
 fn to_ascii_by_label(name: &str) -> Option<String> {
-    let host = host_part(name);
+    let labels: Option<Vec<String>> = host_part(name).split(DOTS).map(label_to_ascii).collect();
+    let labels = labels?;
     // A name that ends in a number is an IPv4 address or nothing.
-    let last = host.rsplit(DOTS).find(|label| !label.is_empty())?;
+    let last = labels.iter().rev().find(|label| !label.is_empty())?;
     let is_hexadecimal = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
     if last.bytes().all(|b| b.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hexadecimal) {
         return None;
     }
-    let labels: Option<Vec<String>> = host.split(DOTS).map(label_to_ascii).collect();
-    Some(labels?.join("."))
+    Some(labels.join("."))
 }
 
 /// What follows the `xn--` of a label.
-fn without_prefix(label: &str) -> Option<&str> {
+fn encoded_part(label: &str) -> Option<&str> {
     let (prefix, rest) = label.split_at_checked("xn--".len())?;
     prefix.eq_ignore_ascii_case("xn--").then_some(rest)
 }
@@ -121,32 +118,65 @@ fn label_to_ascii(label: &str) -> Option<String> {
     if label.is_empty() {
         return Some(String::new());
     }
-    // The label behind keeps one of digits from being taken for an address.
-    let convert = |label: &str| Some(set_host(&format!("{label}.x"))?.strip_suffix(".x")?.to_owned());
-    if let Some(rest) = without_prefix(label)
-        && rest.len() > 1
-        && rest.ends_with('-')
-        && label.is_ascii()
-    {
-        // What has nothing encoded is no such label for the setter, but one for the reference.
-        return Some(format!("xn--{}", convert(&format!("xx--{rest}"))?.strip_prefix("xx--")?));
-    }
-    convert(label).or_else(|| {
-        let may_begin = |c: char| is_arabic_number(c) || convert(c.encode_utf8(&mut [0; 4])).is_some();
-        if !label.starts_with(may_begin) {
-            return None;
-        }
-        // The reference does not check what a right-to-left label begins with. With a letter in front the
-        // setter doesn't mind either, which is then taken off again.
-        const LETTER: char = 'א';
-        let unicode = |label: &str| {
-            let converted = convert(&format!("{LETTER}{label}"))?;
-            let decoded = punycode::decode_to_string(converted.strip_prefix("xn--")?)?;
-            Some(decoded.strip_prefix(LETTER)?.to_owned())
-        };
-        let converted = unicode(label)?;
-        Some(format!("xn--{}", punycode::encode_str(&converted)?))
+    set_label(label).or_else(|| match encoded_part(label) {
+        Some(encoded) => encoded_to_ascii(encoded),
+        None => Some(format!("xn--{}", punycode::encode_str(&right_to_left(label)?)?)),
     })
+}
+
+/// Converts a label that is encoded already and that the setter refuses.
+fn encoded_to_ascii(encoded: &str) -> Option<String> {
+    if encoded.len() > 1 && encoded.is_ascii() && encoded.ends_with('-') {
+        // Nothing is encoded in it, so that another prefix shows all there is to see.
+        return Some(format!("xn--{}", set_label(&format!("xx--{encoded}"))?.strip_prefix("xx--")?));
+    }
+    if let Some(rest) = encoded.strip_prefix('-') {
+        // An empty part in front of the encoded one is as none.
+        return Some(format!("xn---{}", set_label(&format!("xn--{rest}"))?.strip_prefix("xn--")?));
+    }
+    let encoded = encoded.to_ascii_lowercase();
+    let decoded = punycode::decode_to_string(&encoded)?;
+    // What is encoded must not change by being converted.
+    (decoded.contains(is_right_to_left) && right_to_left(&decoded)? == decoded)
+        .then(|| format!("xn--{encoded}"))
+}
+
+/// What the setter makes of one label. The label behind keeps one of digits from being taken for an address.
+fn set_label(label: &str) -> Option<String> {
+    Some(set_host(&format!("{label}.x"))?.strip_suffix(".x")?.to_owned())
+}
+
+/// A letter that makes its label a right-to-left one.
+const RIGHT_TO_LEFT_LETTER: char = 'א';
+
+/// Converts, but doesn't encode, a label with right-to-left letters that breaks the rules for them in a way the
+/// reference doesn't mind.
+fn right_to_left(label: &str) -> Option<String> {
+    let is_mark = |c: char| !is_arabic_number(c) && set_label(c.encode_utf8(&mut [0; 4])).is_none();
+    let first = label.chars().next().filter(|&first| !is_mark(first))?;
+    // It doesn't check what the label begins with, unless that is a left-to-right letter.
+    if let Some(converted) = behind_right_to_left_letter(label) {
+        return Some(converted);
+    }
+    if behind_right_to_left_letter(first.encode_utf8(&mut [0; 4])).is_some() {
+        return None;
+    }
+    // In a label that begins with one of those it doesn't check the last letter, behind which are marks only.
+    let (last, _) = label.char_indices().rev().take(MAX_LABEL_LENGTH).find(|&(_, c)| !is_mark(c))?;
+    let (head, tail) = label.split_at_checked(last)?;
+    let head = set_label(head)?;
+    let head = match head.strip_prefix("xn--") {
+        Some(encoded) => punycode::decode_to_string(encoded)?,
+        None => head,
+    };
+    Some(head + &behind_right_to_left_letter(tail)?)
+}
+
+/// Converts, but doesn't encode, a label as if a right-to-left letter stood before it.
+fn behind_right_to_left_letter(label: &str) -> Option<String> {
+    let converted = set_label(&format!("{RIGHT_TO_LEFT_LETTER}{label}"))?;
+    let decoded = punycode::decode_to_string(converted.strip_prefix("xn--")?)?;
+    Some(decoded.strip_prefix(RIGHT_TO_LEFT_LETTER)?.to_owned())
 }
 
 /// Digits and their marks that Unicode counts among the Arabic ones, from which no label may begin.
@@ -190,7 +220,13 @@ mod tests {
         check("||א.5^", "||^");
         check("||a.١。b｡^", "||a.xn--9hb.b.^");
         check("||א١.b^", "||xn--4db40a.b^");
-        for refused in ["||1١.b^", "||א1١.b^", "||\u{64e}א.b^", "||١-.b^"] {
+        check("||eא.b^", "||xn--e-0hc.b^");
+        check("||é١.b^", "||xn--9ca41z.b^");
+        check("||e١\u{5b0}.b^", "||xn--e-6fc44c.b^");
+        check("||e،١.b^", "||xn--e-glc9w.b^");
+        check("||١.XN--PAI-org^", "||xn--9hb.xn--pai-org^");
+        for refused in ["||e١א.b^", "||eא1.b^", "||e١é.b^", "||1١.b^", "||א1١.b^", "||\u{64e}א.b^", "||١-.b^"]
+        {
             check(refused, "||^");
         }
     }
@@ -198,7 +234,10 @@ mod tests {
     #[test]
     fn labels_that_have_nothing_encoded_stay() {
         check("||ñ.XN--zz--.xn--a%2Db-^", "||xn--ida.xn--zz--.xn--a-b-^");
+        check("||ñ.xn---net^", "||xn--ida.xn---net^");
+        check("||\u{fc}.xn--p1i.9\u{200b}^", "||^");
         check("||ñ.xn---^", "||^");
+        check("||ñ.xn----a^", "||^");
         check("||ñ.xn--a^", "||^");
     }
 
