@@ -166,10 +166,6 @@ impl Lines {
             }
         };
         line.retain(|c| !matches!(c, '\r' | '\n'));
-        if has_mixed_label(&line) {
-            // The one thing in which `ConvertToAscii` is known to differ.
-            line.retain(|c| !is_right_to_left(c));
-        }
         line
     }
 
@@ -207,19 +203,6 @@ impl Lines {
         }
         chars.into_iter().collect()
     }
-}
-
-/// Whether letters of both directions stand in one label.
-fn has_mixed_label(line: &str) -> bool {
-    let separators = ['.', '。', '．', '｡', '^', '$', '|', '=', ' ', '\t'];
-    line.split(separators).any(|label| {
-        label.contains(is_right_to_left)
-            && label.contains(|c: char| c.is_alphabetic() && !is_right_to_left(c))
-    })
-}
-
-fn is_right_to_left(c: char) -> bool {
-    matches!(c, '\u{590}'..='\u{8ff}')
 }
 
 /// A name or something that might be taken for one.
