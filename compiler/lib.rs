@@ -78,5 +78,6 @@ mod patterns;
 mod preprocessor;
 mod public_suffix;
 mod report;
+pub mod rule;
 mod text;
 mod transformations;
