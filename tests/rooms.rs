@@ -30,6 +30,7 @@ const ROOMS: [Room; 4] = [
             "aho-corasick",
             "foldhash",
             "hashbrown",
+            "idna",
             "memchr",
             "serde",
             "serde_json",
