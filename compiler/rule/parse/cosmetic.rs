@@ -92,11 +92,13 @@ fn parse_body(
                 }
                 return Ok((Syntax::UblockOrigin, body));
             }
-            if options.adblock_plus_syntax
-                && css::looks_like_injection(body)
-                && let Ok(injection) = css::parse_injection(body)
-            {
-                return Ok((Syntax::AdblockPlus, CosmeticBody::CssInjection(injection)));
+            if options.adblock_plus_syntax && memchr::memchr2(b'{', b'}', body.bytes()).is_some() {
+                css::tokens(body)?;
+                if css::looks_like_injection(body)
+                    && let Ok(injection) = css::parse_injection(body)
+                {
+                    return Ok((Syntax::AdblockPlus, CosmeticBody::CssInjection(injection)));
+                }
             }
             let body = ElementHidingRuleBody { selector_list: body.value() };
             Ok((Syntax::Common, CosmeticBody::ElementHiding(body)))
