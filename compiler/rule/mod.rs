@@ -3,6 +3,7 @@
 //! The tree is that of `@adguard/agtree` 4.2.0 (see [`ast`]), so its users need not learn another one.
 
 pub mod ast;
+pub mod convert;
 
 use ast::{FilterList, InvalidRuleError, Rule};
 
