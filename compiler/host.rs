@@ -47,6 +47,21 @@ pub(crate) fn is_public_suffix(name: &str) -> bool {
     })
 }
 
+/// Whether a name is exactly what would be taken out of it as its host.
+pub(crate) fn is_bare_host(name: &str) -> bool {
+    host_of(name).is_some_and(|host| host == name)
+}
+
+/// Whether a name, as it is written, is one label and its public suffix: what one can register.
+pub(crate) fn is_registrable_domain(name: &str) -> bool {
+    if !is_well_formed(name) || name.ends_with('.') || is_ip(name) {
+        return false;
+    }
+    let suffix = public_suffix::of(name).name;
+    let label = name.strip_suffix(suffix).and_then(|rest| rest.strip_suffix('.'));
+    label.is_some_and(|label| !label.is_empty() && !label.contains('.'))
+}
+
 /// The host in a name: the name itself if it is well formed, otherwise what a URL has as its host.
 fn host_of(name: &str) -> Option<Cow<'_, str>> {
     if is_well_formed(name) {

@@ -489,7 +489,7 @@ pub struct NetworkRule {
     pub modifiers: Option<ModifierList>,
 }
 
-/// Modifiers of a rule, never none.
+/// Modifiers of a rule; none only if they were written as `[$]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "type")]
 pub struct ModifierList {
@@ -520,6 +520,9 @@ pub struct HostRule {
     /// The remark behind `#`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub comment: Option<Value>,
+    /// Whether it is written without the address. Not in the JSON, where a lone domain looks like a whole line.
+    #[serde(skip)]
+    pub is_lone_domain: bool,
 }
 
 /// Names of hosts.

@@ -1,0 +1,300 @@
+//! From a rule back to its line.
+
+use std::fmt::Write as _;
+
+use super::ast::{
+    ConfigNumber, ConfigParams, ConfigValue, CosmeticBody, CosmeticRule, CssInjectionRuleBody, Expression,
+    ModifierList, Operator, ParameterList, PreProcessorParams, Rule, RuleKind, ScriptletInjectionRuleBody,
+    Syntax,
+};
+
+/// Writes a rule from its nodes; its raw text plays no part.
+pub(super) fn generate(rule: &Rule) -> String {
+    let mut to = String::new();
+    match &rule.kind {
+        RuleKind::Empty(_) => {}
+        RuleKind::Invalid(invalid) => to.push_str(&invalid.raw),
+        RuleKind::Comment(comment) => {
+            to.push_str(&comment.marker.value);
+            to.push_str(&comment.text.value);
+        }
+        RuleKind::Metadata(metadata) => {
+            let (marker, header) = (&metadata.marker.value, &metadata.header.value);
+            push(&mut to, &[marker, " ", header, ": ", &metadata.value.value]);
+        }
+        RuleKind::Config(config) => {
+            push(&mut to, &[&config.marker.value, " ", &config.command.value]);
+            match &config.params {
+                None => {}
+                Some(ConfigParams::List(list)) => {
+                    to.push(' ');
+                    write_parameters(&mut to, list, ", ");
+                }
+                Some(ConfigParams::Config(node)) => {
+                    to.push(' ');
+                    // The braces of the object are not written.
+                    match &node.value {
+                        ConfigValue::Object(entries) => write_entries(&mut to, entries),
+                        other => write_config(&mut to, other),
+                    }
+                }
+            }
+            if let Some(comment) = &config.comment {
+                push(&mut to, &[" ", &comment.value]);
+            }
+        }
+        RuleKind::PreProcessor(directive) => {
+            push(&mut to, &["!#", &directive.name.value]);
+            match &directive.params {
+                None => {}
+                Some(PreProcessorParams::Value(value)) => push(&mut to, &[" ", &value.value]),
+                Some(PreProcessorParams::List(list)) => {
+                    to.push('(');
+                    write_parameters(&mut to, list, ",");
+                    to.push(')');
+                }
+                Some(PreProcessorParams::Expression(expression)) => {
+                    to.push(' ');
+                    write_expression(&mut to, expression);
+                }
+            }
+        }
+        RuleKind::Agent(agents) => {
+            to.push('[');
+            for (at, agent) in agents.children.iter().enumerate() {
+                push(&mut to, &[if at > 0 { "; " } else { "" }, &agent.adblock.value]);
+                if let Some(version) = &agent.version {
+                    push(&mut to, &[" ", &version.value]);
+                }
+            }
+            to.push(']');
+        }
+        RuleKind::Hint(hints) => {
+            to.push_str("!+");
+            for hint in &hints.children {
+                push(&mut to, &[" ", &hint.name.value]);
+                if let Some(params) = &hint.params {
+                    to.push('(');
+                    write_parameters(&mut to, params, ", ");
+                    to.push(')');
+                }
+            }
+        }
+        RuleKind::Network(network) => {
+            push(&mut to, &[if network.exception { "@@" } else { "" }, &network.pattern.value]);
+            if let Some(modifiers) = &network.modifiers {
+                to.push('$');
+                write_modifiers(&mut to, modifiers);
+            }
+        }
+        RuleKind::Host(host) => {
+            if !host.is_lone_domain {
+                to.push_str(&host.ip.value);
+            }
+            for (at, name) in host.hostnames.children.iter().enumerate() {
+                push(&mut to, &[if at > 0 || !host.is_lone_domain { " " } else { "" }, &name.value]);
+            }
+            if let Some(comment) = &host.comment {
+                push(&mut to, &[" #", if comment.value.is_empty() { "" } else { " " }, &comment.value]);
+            }
+        }
+        RuleKind::Cosmetic(cosmetic) => write_cosmetic(&mut to, cosmetic, rule.syntax),
+    }
+    to
+}
+
+fn push(to: &mut String, pieces: &[&str]) {
+    for piece in pieces {
+        to.push_str(piece);
+    }
+}
+
+fn write_parameters(to: &mut String, list: &ParameterList, separator: &str) {
+    for (at, parameter) in list.children.iter().enumerate() {
+        let text = parameter.as_ref().map_or("", |value| &value.value);
+        push(to, &[if at > 0 { separator } else { "" }, text]);
+    }
+}
+
+fn write_modifiers(to: &mut String, modifiers: &ModifierList) {
+    for (at, modifier) in modifiers.children.iter().enumerate() {
+        let comma = if at > 0 { "," } else { "" };
+        push(to, &[comma, if modifier.exception { "~" } else { "" }, &modifier.name.value]);
+        if let Some(value) = &modifier.value {
+            push(to, &["=", &value.value]);
+        }
+    }
+}
+
+/// What is still to be written of a condition.
+enum Piece<'a> {
+    Expression(&'a Expression),
+    Text(&'static str),
+}
+
+fn write_expression(to: &mut String, expression: &Expression) {
+    // A stack of its own, for a tree that was put together may be of any depth.
+    let mut pieces = vec![Piece::Expression(expression)];
+    while let Some(piece) = pieces.pop() {
+        match piece {
+            Piece::Text(text) => to.push_str(text),
+            Piece::Expression(Expression::Variable { name }) => to.push_str(name),
+            Piece::Expression(Expression::Parenthesis { expression }) => {
+                pieces.extend([Piece::Text(")"), Piece::Expression(expression), Piece::Text("(")]);
+            }
+            Piece::Expression(Expression::Operator { operator, left, right }) => match right {
+                None => pieces.extend([Piece::Expression(left), Piece::Text("!")]),
+                Some(right) => {
+                    let operator = match operator {
+                        Operator::Not => " ! ",
+                        Operator::And => " && ",
+                        Operator::Or => " || ",
+                    };
+                    pieces.extend([Piece::Expression(right), Piece::Text(operator), Piece::Expression(left)]);
+                }
+            },
+        }
+    }
+}
+
+fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
+    // Modifiers of uBlock Origin are written into the selector.
+    let (own, in_selector) = match &rule.modifiers {
+        Some(modifiers) if syntax == Syntax::UblockOrigin => (None, Some(modifiers)),
+        modifiers => (modifiers.as_ref(), None),
+    };
+    if let Some(modifiers) = own {
+        to.push_str("[$");
+        write_modifiers(to, modifiers);
+        to.push(']');
+    }
+    for (at, domain) in rule.domains.children.iter().enumerate() {
+        if at > 0 {
+            to.push(rule.domains.separator);
+        }
+        push(to, &[if domain.exception { "~" } else { "" }, &domain.value]);
+    }
+    to.push_str(&rule.separator.value);
+    match &rule.body {
+        CosmeticBody::ElementHiding(body) => write_selector(to, in_selector, None, &body.selector_list.value),
+        CosmeticBody::CssInjection(body) if syntax == Syntax::UblockOrigin => {
+            let media = body.media_query_list.as_ref().map(|media| media.value.as_str());
+            write_selector(to, in_selector, media, &body.selector_list.value);
+            if body.remove {
+                to.push_str(":remove()");
+            } else {
+                push(to, &[":style(", body.declaration_list.as_ref().map_or("", |list| &list.value), ")"]);
+            }
+        }
+        CosmeticBody::CssInjection(body) => write_css(to, body),
+        CosmeticBody::ScriptletInjection(body) => write_scriptlets(to, body, syntax),
+        CosmeticBody::HtmlFiltering(body) => {
+            push(to, &[if syntax == Syntax::UblockOrigin { "^" } else { "" }, &body.value]);
+        }
+        CosmeticBody::JsInjection(body) => to.push_str(&body.value),
+    }
+}
+
+/// Writes a selector with the modifiers of uBlock Origin before it.
+fn write_selector(to: &mut String, modifiers: Option<&ModifierList>, media: Option<&str>, selector: &str) {
+    let start = to.len();
+    if let Some(media) = media {
+        push(to, &[":matches-media(", media, ")"]);
+    }
+    for modifier in modifiers.map_or(&[][..], |modifiers| &modifiers.children) {
+        let (open, close) = if modifier.exception { (":not(", ")") } else { ("", "") };
+        let value = modifier.value.as_ref().map_or("", |value| &value.value);
+        push(to, &[open, ":", &modifier.name.value, "(", value, ")", close]);
+    }
+    push(to, &[if to.len() > start && !selector.is_empty() { " " } else { "" }, selector]);
+}
+
+fn write_css(to: &mut String, body: &CssInjectionRuleBody) {
+    if let Some(media) = &body.media_query_list {
+        push(to, &["@media ", &media.value, " { "]);
+    }
+    let declarations = body.declaration_list.as_ref().map_or("", |list| &list.value);
+    push(to, &[&body.selector_list.value, " { ", declarations]);
+    // `remove: true` without a semicolon at the end leaves a lone `remove` in the list.
+    if body.remove && declarations.is_empty() {
+        to.push_str("remove: true;");
+    } else if body.remove && declarations.ends_with("remove") {
+        to.push_str(": true;");
+    }
+    to.push_str(" }");
+    if body.media_query_list.is_some() {
+        to.push_str(" }");
+    }
+}
+
+fn write_scriptlets(to: &mut String, body: &ScriptletInjectionRuleBody, syntax: Syntax) {
+    if syntax == Syntax::AdblockPlus {
+        for (at, call) in body.children.iter().enumerate() {
+            to.push_str(if at > 0 { "; " } else { "" });
+            write_parameters(to, call, " ");
+        }
+        return;
+    }
+    to.push_str(if syntax == Syntax::UblockOrigin { "+js(" } else { "//scriptlet(" });
+    if let Some(call) = body.children.first() {
+        write_parameters(to, call, ", ");
+    }
+    to.push(')');
+}
+
+fn write_entries(to: &mut String, entries: &[(String, ConfigValue)]) {
+    for (at, (key, value)) in entries.iter().enumerate() {
+        to.push_str(if at > 0 { ", " } else { "" });
+        write_string(to, key);
+        to.push_str(": ");
+        write_config(to, value);
+    }
+}
+
+/// Writes a value as JSON5. A parsed one is nested to a fixed depth.
+fn write_config(to: &mut String, value: &ConfigValue) {
+    match value {
+        ConfigValue::Null => to.push_str("null"),
+        ConfigValue::Bool(value) => to.push_str(if *value { "true" } else { "false" }),
+        ConfigValue::Number(ConfigNumber(number)) if number.is_nan() => to.push_str("NaN"),
+        ConfigValue::Number(ConfigNumber(number)) if number.is_infinite() => {
+            to.push_str(if *number > 0.0 { "Infinity" } else { "-Infinity" });
+        }
+        ConfigValue::Number(ConfigNumber(number)) => {
+            // Writing to a string never fails.
+            let _ = write!(to, "{number}");
+        }
+        ConfigValue::String(text) => write_string(to, text),
+        ConfigValue::Array(values) => {
+            to.push('[');
+            for (at, value) in values.iter().enumerate() {
+                to.push_str(if at > 0 { ", " } else { "" });
+                write_config(to, value);
+            }
+            to.push(']');
+        }
+        ConfigValue::Object(entries) => {
+            to.push('{');
+            write_entries(to, entries);
+            to.push('}');
+        }
+    }
+}
+
+fn write_string(to: &mut String, text: &str) {
+    to.push('"');
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => {
+                to.push('\\');
+                to.push(c);
+            }
+            // Two hyphens would begin the remark, and some characters end a line.
+            '-' | '\0'..='\x1f' | '\u{2028}' | '\u{2029}' if c != '-' || to.ends_with('-') => {
+                let _ = write!(to, "\\u{:04x}", u32::from(c));
+            }
+            c => to.push(c),
+        }
+    }
+    to.push('"');
+}
