@@ -50,8 +50,7 @@ fn short(rule: &str, result: Result<Conversion, ConvertError>) -> Value {
 
 #[test]
 fn rules_are_converted_as_the_reference_does() {
-    let cases =
-        read_json(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/conversions.json"));
+    let cases = read_json(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/conversions.json"));
     let mut differences = Differences::default();
     for case in cases.as_array().expect("cases") {
         let rule = case[0].as_str().expect("a rule");
@@ -85,8 +84,13 @@ fn the_lists_beside_the_workspace_are_converted_as_the_reference_does() {
         for (direction, result) in [("adg", to_adguard(rule)), ("ubo", to_ublock(rule))] {
             let rules = match result {
                 Ok(Conversion { rules, is_converted: true }) => json!(rules),
-                _ => json!(false),
+                Ok(_) => json!(false),
+                Err(error) => json!({ "error": error.to_string() }),
             };
+            // A rule that failed in the first direction was not tried in the other.
+            if case[direction].is_null() {
+                continue;
+            }
             differences.compare(rule, direction, &rules, &case[direction]);
         }
     }

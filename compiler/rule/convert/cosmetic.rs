@@ -27,9 +27,7 @@ pub(super) fn to_adguard(rule: &CosmeticRule, syntax: Syntax) -> Result<Option<V
             } else {
                 rule.separator.value.clone()
             };
-            if syntax != Syntax::UblockOrigin
-                && separator == rule.separator.value
-                && selector.text == *given
+            if syntax != Syntax::UblockOrigin && separator == rule.separator.value && selector.text == *given
             {
                 return Ok(None);
             }
@@ -107,10 +105,15 @@ pub(super) fn to_ublock(rule: &CosmeticRule, syntax: Syntax) -> Result<Option<St
             Ok(Some(text))
         }
         CosmeticBody::ScriptletInjection(body) => {
-            let domains = match Place::of(rule) {
-                Ok(place) if place.modifiers.is_empty() => place.domains,
-                _ => return Err(ConvertError::ScriptletModifiers),
-            };
+            let has_other_modifiers = rule.modifiers.as_ref().is_some_and(|list| {
+                list.children
+                    .iter()
+                    .any(|modifier| modifier.name.value != "domain" || modifier.value.is_none())
+            });
+            if has_other_modifiers {
+                return Err(ConvertError::ScriptletModifiers);
+            }
+            let domains = Place::of(rule)?.domains;
             Ok(Some(format!("{domains}{separator}{}", scriptlet::to_ublock(body.children.first())?)))
         }
         CosmeticBody::HtmlFiltering(body) => {
@@ -217,7 +220,9 @@ impl Place {
                         None => pattern_to_regex(value),
                     };
                     let mark = if modifier.exception { "~" } else { "" };
-                    place.domains = format!("{mark}/{pattern}/");
+                    // As in the reference, an expression that ends with a slash gets no other one.
+                    let end = if pattern.ends_with('/') { "" } else { "/" };
+                    place.domains = format!("{mark}/{pattern}{end}");
                 }
                 ("app", _) => return Err(ConvertError::AppModifier),
                 (name, value) => place.push(name, value, modifier.exception),

@@ -137,7 +137,8 @@ fn blocked_name(line: &str) -> Result<&str, NoForm> {
     if !parts.has_no_options() {
         return Err(NoForm::Options { options: parts.options.to_owned() });
     }
-    let name = parts.pattern.strip_prefix("||").and_then(|rest| rest.strip_suffix('^')).ok_or_else(pattern)?;
+    let name =
+        parts.pattern.strip_prefix("||").and_then(|rest| rest.strip_suffix('^')).ok_or_else(pattern)?;
     if name.contains(['*', '/', '^', '|', ':', '?', '=', '&']) && !is_ip(name) {
         return Err(pattern());
     }
@@ -175,7 +176,9 @@ mod tests {
 
     #[test]
     fn a_name_has_all_forms() {
-        for line in ["0.0.0.0 a.org", "127.0.0.1\ta.org # x", "::1 a.org", "||a.org^", "a.org", " a.org ", "a.org."] {
+        for line in
+            ["0.0.0.0 a.org", "127.0.0.1\ta.org # x", "::1 a.org", "||a.org^", "a.org", " a.org ", "a.org."]
+        {
             assert_eq!(forms(line), ["0.0.0.0 a.org", "||a.org^", "a.org"], "{line}");
         }
         assert_eq!(

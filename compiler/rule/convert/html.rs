@@ -23,19 +23,16 @@ pub(super) fn convert(body: &str, source: Target, target: Target) -> Result<Opti
 
 /// The header in `responseheader(…)`, or `None` if the body is something else.
 pub(super) fn response_header(body: &str) -> Result<Option<String>, ConvertError> {
-    let tokens = css::tokens(body.trim());
-    if tokens.first().is_none_or(|token| token.text != "responseheader(") {
+    let body = body.trim();
+    if !body.starts_with("responseheader(") {
         return Ok(None);
     }
-    css::check_balance(&tokens).map_err(ConvertError::Selector)?;
+    let tokens = css::tokens(body).map_err(ConvertError::Selector)?;
     let mut rest = tokens.iter().skip(1);
     let name: String =
-        rest.by_ref().take_while(|token| token.kind != Kind::CloseParen).map(|token| token.text).collect();
-    if let Some(token) = rest.find(|token| token.kind != Kind::Whitespace) {
-        return Err(ConvertError::Selector(format!(
-            "Expected end of rule, but got '{}'",
-            token.kind.name()
-        )));
+        rest.by_ref().take_while(|token| token.kind != Kind::Close(b')')).map(|token| token.text).collect();
+    if let Some(token) = rest.find(|token| token.kind != Kind::Space) {
+        return Err(ConvertError::Selector(format!("Expected end of rule, but got '{}'", token.kind.name())));
     }
     match name.trim() {
         "" => Err(ConvertError::NoHeader),
@@ -68,8 +65,7 @@ struct Attribute<'a> {
 
 /// The parts of a list of selectors. The error is a sentence for people.
 fn parse(body: &str) -> Result<Vec<Part<'_>>, String> {
-    let tokens = css::tokens(body.trim());
-    css::check_balance(&tokens)?;
+    let tokens = css::tokens(body.trim())?;
     let mut parts = Vec::new();
     let mut rest = Rest { tokens: &tokens };
     loop {
@@ -120,7 +116,7 @@ fn parse_compound<'a>(rest: &mut Rest<'_, 'a>, parts: &mut Vec<Part<'a>>) -> Res
                 rest.next();
                 Part::Simple(".", rest.expect(Kind::Ident)?)
             }
-            (Kind::OpenSquare, _) => Part::Attribute(parse_attribute(rest)?),
+            (Kind::Open(b'['), _) => Part::Attribute(parse_attribute(rest)?),
             (Kind::Colon, _) => parse_pseudo_class(rest)?,
             _ if n_parts > 0 && ends_compound(token) => return Ok(()),
             _ => return Err(unexpected(token)),
@@ -132,7 +128,7 @@ fn parse_compound<'a>(rest: &mut Rest<'_, 'a>, parts: &mut Vec<Part<'a>>) -> Res
 
 fn ends_compound(token: Token<'_>) -> bool {
     match token.kind {
-        Kind::Whitespace | Kind::Comma => true,
+        Kind::Space | Kind::Comma => true,
         Kind::Delim => matches!(token.text, ">" | "+" | "~"),
         _ => false,
     }
@@ -143,7 +139,7 @@ fn parse_attribute<'a>(rest: &mut Rest<'_, 'a>) -> Result<Attribute<'a>, String>
     rest.skip_spaces();
     let name = rest.expect(Kind::Ident)?;
     rest.skip_spaces();
-    if rest.peek().is_some_and(|token| token.kind == Kind::CloseSquare) {
+    if rest.peek().is_some_and(|token| token.kind == Kind::Close(b']')) {
         rest.next();
         return Ok(Attribute { name, condition: None, flag: None });
     }
@@ -157,7 +153,7 @@ fn parse_attribute<'a>(rest: &mut Rest<'_, 'a>) -> Result<Attribute<'a>, String>
     let value = parse_attribute_value(rest)?;
     rest.skip_spaces();
     let mut flag = None;
-    if let Some(token) = rest.peek().filter(|token| token.kind != Kind::CloseSquare) {
+    if let Some(token) = rest.peek().filter(|token| token.kind != Kind::Close(b']')) {
         if token.kind != Kind::Ident || !matches!(token.text, "i" | "s") {
             return Err(unexpected(token));
         }
@@ -165,7 +161,7 @@ fn parse_attribute<'a>(rest: &mut Rest<'_, 'a>) -> Result<Attribute<'a>, String>
         rest.next();
         rest.skip_spaces();
     }
-    rest.expect(Kind::CloseSquare)?;
+    rest.expect(Kind::Close(b']'))?;
     Ok(Attribute { name, condition: Some((operator, value)), flag })
 }
 
@@ -200,22 +196,26 @@ fn parse_pseudo_class<'a>(rest: &mut Rest<'_, 'a>) -> Result<Part<'a>, String> {
         Kind::Ident => Ok(Part::PseudoClass { name: token.text, argument: None }),
         Kind::Function => {
             let name = css::name_of_function(token.text);
-            let mut argument = String::new();
+            let mut argument = Vec::new();
             let mut depth = 1usize;
             while let Some(token) = rest.next() {
                 match token.kind {
-                    Kind::Function | Kind::OpenParen => depth += 1,
-                    Kind::CloseParen => depth -= 1,
+                    Kind::Function | Kind::Open(b'(') => depth += 1,
+                    Kind::Close(b')') => depth -= 1,
                     _ => {}
                 }
                 if depth == 0 {
                     break;
                 }
-                argument.push_str(token.text);
+                argument.push(token);
             }
-            if !css::RAW_FUNCTIONS.contains(&name) {
-                argument = argument.trim().to_owned();
+            // An argument that is no CSS is one token and keeps its blanks.
+            let is_space = |token: &Token<'_>| token.kind == Kind::Space;
+            let start = argument.iter().take_while(|token| is_space(token)).count();
+            while argument.last().is_some_and(is_space) {
+                argument.pop();
             }
+            let argument = argument.iter().skip(start).map(|token| token.text).collect();
             Ok(Part::PseudoClass { name, argument: Some(argument) })
         }
         _ => Err(format!(
@@ -263,7 +263,7 @@ impl<'a> Rest<'_, 'a> {
     /// Passes white space over; says whether there was any.
     fn skip_spaces(&mut self) -> bool {
         let was = self.tokens.len();
-        while self.peek().is_some_and(|token| token.kind == Kind::Whitespace) {
+        while self.peek().is_some_and(|token| token.kind == Kind::Space) {
             self.next();
         }
         self.tokens.len() < was
@@ -328,9 +328,8 @@ impl Writer {
             self.text.push(']');
             return Ok(());
         }
-        let special = |fault: &str| {
-            ConvertError::Selector(format!("Special attribute selector '{name}' {fault}"))
-        };
+        let special =
+            |fault: &str| ConvertError::Selector(format!("Special attribute selector '{name}' {fault}"));
         let Some((operator, value)) = attribute.condition.as_ref().filter(|(_, value)| !value.is_empty())
         else {
             return Err(special("requires a value"));
@@ -490,10 +489,16 @@ mod tests {
     fn faults_are_told() {
         for (body, error) in [
             ("", "Expected a token, but got 'end of input'"),
-            ("a::b", "Expected '<ident-token>' or '<function-token>' as pseudo-class selector name, but got \
-              '<colon-token>' with value ':'"),
+            (
+                "a::b",
+                "Expected '<ident-token>' or '<function-token>' as pseudo-class selector name, but got \
+              '<colon-token>' with value ':'",
+            ),
             ("a:has-text(x)", "Invalid HTML filtering rule: Mixed AdGuard and uBlock syntax"),
-            ("a[min-length=\"x\"]", "Value of special attribute selector 'min-length' must be an integer, got 'x'"),
+            (
+                "a[min-length=\"x\"]",
+                "Value of special attribute selector 'min-length' must be an integer, got 'x'",
+            ),
             ("[a]b", "Type selector must be first in the compound selector"),
         ] {
             check(body, Target::AdGuard, Target::AdGuard, error);

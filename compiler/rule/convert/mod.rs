@@ -14,6 +14,7 @@ use crate::line::trim;
 pub use form::{Form, NoForm, to_form};
 
 use super::ast::{ModifierList, NetworkRule, Rule, RuleKind};
+use super::parse::parse_network;
 use super::{ParserOptions, generate, parse_rule, parse_rule_with};
 
 mod cosmetic;
@@ -114,7 +115,11 @@ enum Target {
 /// [`ScriptletModifiers`](ConvertError::ScriptletModifiers) and [`AppModifier`](ConvertError::AppModifier).
 pub fn to_adguard(text: &str) -> Result<Conversion, ConvertError> {
     let text = trim(text);
-    let rule = parse_rule_with(text, &ParserOptions { ublock_syntax: true, adblock_plus_syntax: true });
+    let mut rule = parse_rule_with(text, &ParserOptions { ublock_syntax: true, adblock_plus_syntax: true });
+    if matches!(rule.kind, RuleKind::Host(_)) {
+        // Here the reference knows no hosts lines, and one may have a `$` in its comment.
+        rule = parse_network(text);
+    }
     let rules = match &rule.kind {
         RuleKind::Invalid(invalid) => {
             return Err(ConvertError::Invalid { message: invalid.error.message.to_string() });

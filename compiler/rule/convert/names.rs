@@ -200,7 +200,10 @@ mod tests {
 
     #[test]
     fn names_are_found_by_any_name() {
-        assert_eq!(redirect("blank-js").map(|r| (r.adguard, r.ublock)), Some((Some("noopjs"), Some("noop.js"))));
+        assert_eq!(
+            redirect("blank-js").map(|r| (r.adguard, r.ublock)),
+            Some((Some("noopjs"), Some("noop.js")))
+        );
         assert_eq!(redirect("amazon_ads.js").map(|r| r.adguard), Some(None));
         assert_eq!(redirect(""), None);
         assert_eq!(redirect("noop"), None);

@@ -55,9 +55,7 @@ pub(super) fn convert(rule: &NetworkRule, target: Target) -> Result<Option<Netwo
         }
         let other_name = match target {
             Target::AdGuard => names::adguard_modifier(name),
-            Target::Ublock => {
-                names::ublock_modifier(name).map(|name| OtherName { name, is_negated: false })
-            }
+            Target::Ublock => names::ublock_modifier(name).map(|name| OtherName { name, is_negated: false }),
         };
         converted.push(match other_name {
             None => modifier.clone(),
@@ -112,8 +110,10 @@ fn convert_redirect(
     }
     let name = if given_name == "rewrite" { "redirect" } else { given_name };
     let Some(value) = &modifier.value else {
-        // An exception without a resource is one from all resources.
+        // An exception without a resource is one from all resources. As in the reference, its name stays as it is
+        // for uBlock Origin.
         return if is_exception {
+            let name = if target == Target::AdGuard { name } else { given_name };
             Ok(ConvertedRedirect {
                 modifier: new_modifier(name, None, false),
                 is_converted: name != given_name,

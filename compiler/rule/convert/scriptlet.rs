@@ -42,7 +42,7 @@ pub(super) fn to_adguard(call: Option<&ParameterList>, syntax: Syntax) -> String
         };
         converted.extend(arguments.iter().map(|text| {
             let text = requoted(text);
-            if is_ublock { without_escapes(&text) } else { text }
+            if is_ublock { without_escapes(&text) } else { unescaped(&text, ' ') }
         }));
     }
     format!("//scriptlet('{}')", converted.join("', '"))
@@ -63,7 +63,8 @@ pub(super) fn to_ublock(call: Option<&ParameterList>) -> Result<String, ConvertE
         arguments = with_names(&arguments);
     }
     // An empty value would set nothing.
-    if name == "set-constant" && arguments.get(1) == Some(&"")
+    if name == "set-constant"
+        && arguments.get(1) == Some(&"")
         && let Some(value) = arguments.get_mut(1)
     {
         *value = "''";

@@ -45,10 +45,8 @@ pub(super) struct Selector {
 
 /// Writes a selector in AdGuard's words. The error is a sentence for people.
 pub(super) fn to_adguard(selector: &str) -> Result<Selector, String> {
-    let first_pass = css::tokens(selector);
-    css::check_balance(&first_pass)?;
-    let (text, has_attributes) = without_attributes(&first_pass)?;
-    let (text, has_classes) = with_own_names(&css::tokens(&text));
+    let (text, has_attributes) = without_attributes(&css::tokens(selector)?)?;
+    let (text, has_classes) = with_own_names(&css::tokens_of_any(&text));
     Ok(Selector { text, is_extended: has_attributes || has_classes })
 }
 
@@ -62,20 +60,20 @@ fn without_attributes(tokens: &[Token<'_>]) -> Result<(String, bool), String> {
     while let Some(token) = rest.next() {
         let is_opaque = opaque.pass(previous, token);
         previous = Some(token.kind);
-        if token.kind == Kind::OpenSquare && !is_opaque {
-            let mut inside = rest.as_slice().iter().filter(|token| token.kind != Kind::Whitespace);
+        if token.kind == Kind::Open(b'[') && !is_opaque {
+            let mut inside = rest.as_slice().iter().filter(|token| token.kind != Kind::Space);
             let name = inside.next().filter(|token| token.kind == Kind::Ident).map_or("", |token| token.text);
             let pseudo = name.strip_prefix("-ext-").or(name.starts_with("-abp-").then_some(name));
             if let Some(pseudo) = pseudo {
                 expect(inside.next(), Kind::Delim, "=")?;
                 let value = value_of_attribute(inside.next())?;
-                expect(inside.next(), Kind::CloseSquare, "]")?;
+                expect(inside.next(), Kind::Close(b']'), "]")?;
                 text.extend([":", pseudo, "(", value, ")"]);
                 is_found = true;
                 // What was read ahead is passed over.
                 for token in rest.by_ref() {
                     previous = Some(token.kind);
-                    if token.kind == Kind::CloseSquare {
+                    if token.kind == Kind::Close(b']') {
                         break;
                     }
                 }
@@ -162,15 +160,15 @@ impl Opaque {
         if self.depth == 0 {
             if previous == Some(Kind::Colon)
                 && token.kind == Kind::Function
-                && OPAQUE.contains(&css::name_of_function(token.text))
+                && OPAQUE.iter().any(|name| name.eq_ignore_ascii_case(css::name_of_function(token.text)))
             {
                 self.depth = 1;
             }
             return false;
         }
         match token.kind {
-            Kind::Function | Kind::OpenParen => self.depth += 1,
-            Kind::CloseParen => self.depth -= 1,
+            Kind::Function | Kind::Open(b'(') => self.depth += 1,
+            Kind::Close(b')') => self.depth -= 1,
             _ => {}
         }
         true
