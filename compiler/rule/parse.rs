@@ -14,7 +14,7 @@ pub(super) use cosmetic::find_separator;
 
 mod comment;
 mod cosmetic;
-mod css;
+pub(super) mod css;
 mod expression;
 mod json5;
 mod network;
@@ -34,7 +34,17 @@ type Parsed = (Syntax, RuleKind);
 /// Parses one line.
 pub(super) fn parse_line(text: &str, nl: Option<NewLine>, options: &ParserOptions) -> Rule {
     let source = Source::new(text);
-    let (syntax, kind) = parse_kind(source.all(), options).unwrap_or_else(|fault| {
+    rule_of(text, nl, parse_kind(source.all(), options))
+}
+
+/// Parses a line as a network rule, even if it may be one of a hosts file.
+pub(super) fn parse_network(text: &str) -> Rule {
+    let source = Source::new(text);
+    rule_of(text, None, network::parse(source.all()))
+}
+
+fn rule_of(text: &str, nl: Option<NewLine>, parsed: Result<Parsed, Fault>) -> Rule {
+    let (syntax, kind) = parsed.unwrap_or_else(|fault| {
         let error = InvalidRuleError {
             name: fault.name.into(),
             message: fault.message,

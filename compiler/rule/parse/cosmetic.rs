@@ -3,7 +3,8 @@
 use super::{Fault, Parsed, css, parse_modifiers, scriptlet, ublock};
 use crate::rule::ParserOptions;
 use crate::rule::ast::{
-    CosmeticBody, CosmeticRule, Domain, DomainList, ElementHidingRuleBody, ModifierList, RuleKind, Syntax,
+    CosmeticBody, CosmeticRule, CssInjectionRuleBody, Domain, DomainList, ElementHidingRuleBody, Modifier,
+    ModifierList, RuleKind, Syntax,
 };
 use crate::rule::source::{Part, is_blank};
 
@@ -46,6 +47,9 @@ pub(super) fn parse(rule: Part<'_>, options: &ParserOptions) -> Result<Option<Pa
     let mut syntax = if cosmetic.modifiers.is_some() { Syntax::AdGuard } else { Syntax::Common };
     let (body_syntax, body) = parse_body(separator.text(), body, options, &mut cosmetic.modifiers)?;
     if body_syntax != Syntax::Common {
+        if syntax != Syntax::Common && body_syntax == Syntax::AdblockPlus {
+            return Err(rule.fault("ABP don't support cosmetic rule modifiers"));
+        }
         if syntax != Syntax::Common && syntax != body_syntax {
             let message = format!("'{body_syntax:?}' syntax cannot be mixed with '{syntax:?}' syntax");
             return Err(rule.fault(message));
@@ -80,16 +84,23 @@ fn parse_body(
                     return Ok((Syntax::UblockOrigin, call));
                 }
                 if let Some(html) = html {
+                    if let Some((selector, own_modifiers)) = ublock::parse_selector(html)? {
+                        add_modifiers(modifiers, own_modifiers);
+                        // A style makes no sense here and is passed over.
+                        let (CosmeticBody::ElementHiding(ElementHidingRuleBody { selector_list })
+                        | CosmeticBody::CssInjection(CssInjectionRuleBody { selector_list, .. })) = selector
+                        else {
+                            return Err(body.fault("Empty rule body"));
+                        };
+                        return Ok((Syntax::UblockOrigin, CosmeticBody::HtmlFiltering(selector_list)));
+                    }
                     return Ok((Syntax::UblockOrigin, CosmeticBody::HtmlFiltering(html.value())));
                 }
             }
             if options.ublock_syntax
                 && let Some((body, own_modifiers)) = ublock::parse_selector(body)?
             {
-                if !own_modifiers.is_empty() {
-                    let none = || ModifierList { children: Vec::new() };
-                    modifiers.get_or_insert_with(none).children.extend(own_modifiers);
-                }
+                add_modifiers(modifiers, own_modifiers);
                 return Ok((Syntax::UblockOrigin, body));
             }
             if options.adblock_plus_syntax && memchr::memchr2(b'{', b'}', body.bytes()).is_some() {
@@ -105,6 +116,9 @@ fn parse_body(
         }
         "#$#" | "#@$#" | "#$?#" | "#@$?#" => {
             if css::looks_like_injection(body) {
+                if options.ublock_syntax && ublock::parse_selector(body)?.is_some() {
+                    return Err(body.fault("'AdGuard' syntax cannot be mixed with 'UblockOrigin' syntax"));
+                }
                 return Ok((Syntax::AdGuard, CosmeticBody::CssInjection(css::parse_injection(body)?)));
             }
             if matches!(separator, "#$?#" | "#@$?#") {
@@ -116,7 +130,7 @@ fn parse_body(
             if !options.adblock_plus_syntax {
                 return Err(disabled(Syntax::AdblockPlus, body));
             }
-            Ok((Syntax::AdblockPlus, CosmeticBody::ScriptletInjection(scriptlet::parse_adblock_plus(body))))
+            Ok((Syntax::AdblockPlus, CosmeticBody::ScriptletInjection(scriptlet::parse_adblock_plus(body)?)))
         }
         "#%#" | "#@%#" => Ok((
             Syntax::AdGuard,
@@ -126,6 +140,12 @@ fn parse_body(
             },
         )),
         _ => Ok((Syntax::AdGuard, CosmeticBody::HtmlFiltering(body.value()))),
+    }
+}
+
+fn add_modifiers(to: &mut Option<ModifierList>, own: Vec<Modifier>) {
+    if !own.is_empty() {
+        to.get_or_insert_with(|| ModifierList { children: Vec::new() }).children.extend(own);
     }
 }
 

@@ -7,8 +7,9 @@ use super::Fault;
 use crate::rule::ast::CssInjectionRuleBody;
 use crate::rule::source::Part;
 
+/// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::rule) enum Kind {
     Space,
     Comment,
     Ident,
@@ -37,7 +38,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The name of the token in messages.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::rule) fn name(self) -> &'static str {
         match self {
             Kind::Space => "<whitespace-token>",
             Kind::Comment => "<comment-token>",
@@ -80,14 +81,14 @@ impl Kind {
 
 /// A token with where it stands in the text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(in crate::rule) struct Token {
+    pub(in crate::rule) kind: Kind,
+    pub(in crate::rule) start: usize,
+    pub(in crate::rule) end: usize,
 }
 
 /// Pseudo-classes whose argument is plain text unless it begins with a quote.
-const TEXT_FUNCTIONS: [&[u8]; 8] = [
+const TEXT_FUNCTIONS: [&[u8]; 9] = [
     b"-abp-contains",
     b"contains",
     b"has-text",
@@ -96,10 +97,18 @@ const TEXT_FUNCTIONS: [&[u8]; 8] = [
     b"matches-css-after",
     b"matches-css-before",
     b"matches-property",
+    b"xpath",
 ];
 
 /// All tokens of a text whose brackets are balanced.
-pub(super) fn tokens(text: Part<'_>) -> Result<Vec<Token>, Fault> {
+pub(in crate::rule) fn tokens(text: Part<'_>) -> Result<Vec<Token>, Fault> {
+    let tokens = tokens_of_any(text);
+    check_balance(text, &tokens)?;
+    Ok(tokens)
+}
+
+/// All tokens of a text.
+pub(in crate::rule) fn tokens_of_any(text: Part<'_>) -> Vec<Token> {
     let mut lexer = Lexer { bytes: text.bytes(), at: 0 };
     let mut tokens = Vec::new();
     while lexer.at < lexer.bytes.len() {
@@ -110,15 +119,14 @@ pub(super) fn tokens(text: Part<'_>) -> Result<Vec<Token>, Fault> {
             let name = text.bytes().get(start..lexer.at - 1).unwrap_or_default();
             if TEXT_FUNCTIONS.iter().any(|function| function.eq_ignore_ascii_case(name)) {
                 let start = lexer.at;
-                lexer.plain_argument();
+                lexer.plain_argument(name.eq_ignore_ascii_case(b"xpath"));
                 if lexer.at > start {
                     tokens.push(Token { kind: Kind::Delim, start, end: lexer.at });
                 }
             }
         }
     }
-    check_balance(text, &tokens)?;
-    Ok(tokens)
+    tokens
 }
 
 fn check_balance(text: Part<'_>, tokens: &[Token]) -> Result<(), Fault> {
@@ -418,8 +426,8 @@ impl Lexer<'_> {
     }
 
     /// The argument of a function that takes plain text, up to its closing parenthesis. An argument that begins
-    /// with a quote is left to the usual tokens.
-    fn plain_argument(&mut self) {
+    /// with a quote is left to the usual tokens. In XPath, double quotes protect parentheses.
+    fn plain_argument(&mut self, is_xpath: bool) {
         let start = self.at;
         self.skip_while(is_space);
         if matches!(self.peek(0), Some(b'"' | b'\'')) {
@@ -427,9 +435,12 @@ impl Lexer<'_> {
             return;
         }
         let mut depth = 0_usize;
+        let mut is_quoted = false;
         while let Some(b) = self.peek(0) {
             match b {
                 b'\\' => self.at += 1,
+                b'"' if is_xpath => is_quoted = !is_quoted,
+                _ if is_quoted => {}
                 b'(' => depth += 1,
                 b')' if depth == 0 => return,
                 b')' => depth -= 1,

@@ -177,7 +177,7 @@ fn check_modifier<'a>(
             return Err(body.from(start_of(tokens, wrapper.colon.unwrap_or(wrapper.token))).fault(message));
         };
         let before = tokens.get(wrapper.token + 1..first).unwrap_or_default();
-        if let Some(other) = before.iter().find(is_not_blank) {
+        if let Some(other) = before.iter().rev().find(is_not_blank) {
             let message =
                 format!("Negated uBO modifier ':{text}(...)' cannot be preceded by '{}'", other.kind.name());
             return Err(body.from(other.start).fault(message));
