@@ -8,8 +8,8 @@ use crate::admission::{Admitted, Policy};
 use crate::app::App;
 use crate::error::ApiResult;
 use crate::routes::{
-    admin, ast, auth, compile, configuration, diff, health, keys, meta, rate_limit, schemas, validate,
-    webhooks,
+    admin, ast, auth, compile, configuration, convert, diff, health, keys, meta, rate_limit, schemas,
+    validate, webhooks,
 };
 
 /// A handler: a request that was admitted in, an answer out.
@@ -84,6 +84,7 @@ const ROUTES: &[Route] = routes! {
     Post "/validate"       Both  COMPILE       Requests  validate::validate_rules;
     Post "/validate-rule"  Both  COMPILE       Requests  validate::validate_rule;
     Post "/ast/parse"      Both  COMPILE       Requests  ast::parse_rules;
+    Post "/convert-rule"   Both  COMPILE_FREE  Requests  convert::convert_rule;
     Post "/diff"           Both  COMPILE_FREE  Requests  diff::compare_lists;
     Post "/ast/walk"       Both  COMPILE_FREE  Requests  ast::walk_nodes;
 

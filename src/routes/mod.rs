@@ -5,6 +5,7 @@ pub mod ast;
 pub mod auth;
 pub mod compile;
 pub mod configuration;
+pub mod convert;
 pub mod diff;
 #[cfg(feature = "faults")]
 pub mod faults;

@@ -188,6 +188,38 @@ async fn a_tree_is_walked() {
 }
 
 #[tokio::test]
+async fn rules_are_converted() {
+    for (rule, target, converted, is_converted) in [
+        ("||a.example^$third-party", "ubo", "||a.example^$3p", true),
+        ("||a.example^$3p", "adg", "||a.example^$third-party", true),
+        ("a.example##+js(aopr, ads)", "adg", "a.example#%#//scriptlet('ubo-aopr', 'ads')", true),
+        ("||a.example^", "ubo", "||a.example^", false),
+        ("0.0.0.0 a.example", "domains", "a.example", true),
+        ("0.0.0.0 a.example", "dns", "||a.example^", true),
+        ("||a.example^", "hosts", "0.0.0.0 a.example", true),
+    ] {
+        let body = json!({ "rule": rule, "targetSyntax": target });
+        let found = answer_to("/api/convert-rule", &body).await;
+        assert_eq!(
+            (&found["convertedRules"], &found["isConverted"]),
+            (&json!([converted]), &json!(is_converted)),
+            "{rule}"
+        );
+        assert_eq!((&found["rule"], &found["targetSyntax"]), (&json!(rule), &json!(target)));
+    }
+    let refused = ask("/convert-rule", &json!({ "rule": "0.0.0.0 a.example", "targetSyntax": "ubo" })).await;
+    assert_eq!(refused.status, 200);
+    let refused = refused.json();
+    assert_eq!((&refused["success"], &refused["convertedRules"]), (&json!(false), &json!([])));
+    assert_eq!(refused["error"], "Invalid rule type: HostRule");
+    unprocessable("/api/convert-rule", &json!({ "rule": "", "targetSyntax": "adg" }), "must not be empty")
+        .await;
+    unprocessable("/api/convert-rule", &json!({ "rule": "a", "targetSyntax": "abp" }), "/targetSyntax: ")
+        .await;
+    unprocessable("/api/convert-rule", &json!({ "rule": "a" }), "targetSyntax").await;
+}
+
+#[tokio::test]
 async fn lists_are_compared() {
     let body = json!({
         "original": ["! Title: Mine", "||a.example^", "||b.example^", "x$"],
