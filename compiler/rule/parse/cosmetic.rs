@@ -47,7 +47,8 @@ pub(super) fn parse(rule: Part<'_>, options: &ParserOptions) -> Result<Option<Pa
     let mut syntax = if cosmetic.modifiers.is_some() { Syntax::AdGuard } else { Syntax::Common };
     let (body_syntax, body) = parse_body(separator.text(), body, options, &mut cosmetic.modifiers)?;
     if body_syntax != Syntax::Common {
-        if syntax != Syntax::Common && body_syntax == Syntax::AdblockPlus {
+        let is_style = matches!(body, CosmeticBody::CssInjection(_));
+        if syntax != Syntax::Common && body_syntax == Syntax::AdblockPlus && is_style {
             return Err(rule.fault("ABP don't support cosmetic rule modifiers"));
         }
         if syntax != Syntax::Common && syntax != body_syntax {
@@ -112,6 +113,9 @@ fn parse_body(
         "#$#" | "#@$#" | "#$?#" | "#@$?#" => {
             if css::looks_like_injection(body) {
                 if options.ublock_syntax && ublock::parse_selector(body)?.is_some() {
+                    if modifiers.is_some() {
+                        return Err(body.fault("'UblockOrigin' syntax cannot be mixed with 'AdGuard' syntax"));
+                    }
                     return Err(body.fault("'AdGuard' syntax cannot be mixed with 'UblockOrigin' syntax"));
                 }
                 return Ok((Syntax::AdGuard, CosmeticBody::CssInjection(css::parse_injection(body)?)));
