@@ -40,6 +40,11 @@ pub(crate) fn is_allowed(name: &str, allowances: Allowances, is_limited: bool) -
     is_limited || suffix.name != host || (allowances.public_suffix && suffix.is_known)
 }
 
+/// Whether a name has an IP address for its host, as `1.2.3.4` and `://1.2.3.4` have.
+pub(crate) fn is_address(name: &str) -> bool {
+    host_of(name).is_some_and(|host| is_ip(&host))
+}
+
 /// Whether a name, as it is written, is its own public suffix.
 pub(crate) fn is_public_suffix(name: &str) -> bool {
     host_of(name).is_some_and(|host| {
@@ -54,7 +59,7 @@ pub(crate) fn is_bare_host(name: &str) -> bool {
 
 /// Whether a name, as it is written, is one label and its public suffix: what one can register.
 pub(crate) fn is_registrable_domain(name: &str) -> bool {
-    if !is_well_formed(name) || name.ends_with('.') || is_ip(name) {
+    if !is_well_formed(name) || name.starts_with('_') || name.ends_with('.') || is_ip(name) {
         return false;
     }
     let suffix = public_suffix::of(name).name;
@@ -147,7 +152,7 @@ fn utf16_length(text: &str) -> usize {
 }
 
 /// Whether a host looks like an IP address; numbers and groups are not checked.
-pub(crate) fn is_ip(host: &str) -> bool {
+fn is_ip(host: &str) -> bool {
     looks_like_ipv4(host) || looks_like_ipv6(host)
 }
 

@@ -48,8 +48,6 @@
 //!
 //! - Where the reference stops on a line (a hosts line without a name, a lone `@@`), this goes on.
 //! - Includes that go in circles and patterns that run away end with an error, not never.
-//! - `ConvertToAscii` refuses a few labels that mix digits and right-to-left letters, and `xn--` labels that
-//!   decode to nothing; such a name becomes empty, as refused names do there.
 //! - Line ends in names and descriptions are refused, because they would make lines nobody wrote as rules.
 
 pub use compilation::{Compilation, CompileError, MAX_INCLUDE_DEPTH, Purpose, TextId, WantedText};

@@ -173,6 +173,7 @@ fn resolve_conditions(pages: &Pages, lines: &[Line], folder: &str) -> Result<Vec
         if let Some(expression) = text.strip_prefix(IF) {
             let block_end =
                 blocks.ends.get(&at).copied().filter(|&e| e < end).ok_or(DirectiveError::NoEnd)?;
+            let is_taken = condition::evaluate(trim(expression))?;
             let block_else = blocks.elses.get(&at).copied().filter(|&e| e < block_end);
             if let Some(at) = block_else
                 && trim(text_at(at)) != ELSE
@@ -180,7 +181,7 @@ fn resolve_conditions(pages: &Pages, lines: &[Line], folder: &str) -> Result<Vec
                 return Err(DirectiveError::InvalidElse(quote(at)));
             }
             let then = block_end + 1;
-            if condition::evaluate(trim(expression))? {
+            if is_taken {
                 open.push(Open { end: block_else.unwrap_or(block_end), then });
                 at += 1;
             } else if let Some(block_else) = block_else {
@@ -291,6 +292,7 @@ mod tests {
         fails("a\n!#endif", "Found unexpected condition end: '!#endif'");
         fails("!#else", "Found unexpected condition else branch: '!#else'");
         fails("!#if x\n!#else y\n!#endif", "Found invalid directive !#else");
+        fails("!#if\n!#else y\n!#endif", "Invalid directives: Empty condition");
         fails("!#if x\na", "Invalid directives: Condition end not found");
         fails("!#if\nb\n!#endif", "Invalid directives: Empty condition");
     }

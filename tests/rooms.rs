@@ -26,7 +26,7 @@ const ROOMS: [Room; 3] = [
     },
     Room {
         folder: "compiler",
-        may_use: &["aho-corasick", "foldhash", "hashbrown", "memchr", "thiserror", "url"],
+        may_use: &["aho-corasick", "foldhash", "hashbrown", "idna", "memchr", "thiserror", "url"],
         must_not_mention: &["worker::", "serde::", "durable::", "limits::"],
     },
     Room {

@@ -4,10 +4,14 @@
 //! its place: a path behind the name is lost, and what is no host at all (a port, a bracket, a comma list
 //! gone wrong) leaves nothing.
 
+use idna::punycode;
 use url::{Url, quirks};
 
-use crate::line::{is_comment, is_space};
+use crate::line::{MAX_LABEL_LENGTH, is_comment, is_space};
 use crate::text::{Line, Pages};
+
+/// What separates labels, once names are converted.
+const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
 pub(super) fn apply(pages: &mut Pages, lines: &mut Vec<Line>) {
     let mut converted = String::new();
@@ -64,14 +68,22 @@ fn has_inner_dot(run: &str) -> bool {
 }
 
 /// What the reference's host parser makes of a name; `None` when that refuses it.
-///
-/// Known to differ: a label that mixes digits before right-to-left letters or is only such digits
-/// (`1א`, `١`), and an `xn--` label that decodes to nothing beside a non-ASCII one. The reference converts
-/// these, this refuses them.
 fn to_ascii(name: &str) -> Option<String> {
     // The two parsers map this one letter differently; the reference takes it for `ss`.
     let name = name.replace('ẞ', "ss");
-    set_host(&name).or_else(|| if name.contains(is_right_to_left) { to_ascii_by_label(&name) } else { None })
+    // The reference refuses the Mongolian vowel separator, the setter takes it for nothing.
+    if host_part(&name).contains('\u{180e}') {
+        return None;
+    }
+    let may_go_by_label = |name: &str| {
+        name.contains(is_right_to_left) || name.split(DOTS).any(|label| encoded_part(label).is_some())
+    };
+    set_host(&name).or_else(|| if may_go_by_label(&name) { to_ascii_by_label(&name) } else { None })
+}
+
+/// What stands before a path, a query or a fragment.
+fn host_part(name: &str) -> &str {
+    name.split(['/', '\\', '?', '#']).next().unwrap_or("")
 }
 
 /// The host setter of a URL.
@@ -84,18 +96,93 @@ fn set_host(name: &str) -> Option<String> {
 /// Converts each label for itself. The reference checks the rules of right-to-left writing by label, the
 /// setter for the name as a whole, where `*` or a digit in another label breaks them.
 fn to_ascii_by_label(name: &str) -> Option<String> {
-    let host = name.split(['/', '\\', '?', '#']).next()?;
+    let labels: Option<Vec<String>> = host_part(name).split(DOTS).map(label_to_ascii).collect();
+    let labels = labels?;
     // A name that ends in a number is an IPv4 address or nothing.
-    if host.ends_with(|c: char| c.is_ascii_digit()) {
+    let last = labels.iter().rev().find(|label| !label.is_empty())?;
+    let is_hexadecimal = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
+    if last.bytes().all(|b| b.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hexadecimal) {
         return None;
     }
-    let mut labels = Vec::new();
-    for label in host.split('.') {
-        // The letter behind keeps a label of digits from being taken for an address.
-        let converted = if label.is_empty() { ".x".to_owned() } else { set_host(&format!("{label}.x"))? };
-        labels.push(converted.strip_suffix(".x")?.to_owned());
-    }
     Some(labels.join("."))
+}
+
+/// What follows the `xn--` of a label.
+fn encoded_part(label: &str) -> Option<&str> {
+    let (prefix, rest) = label.split_at_checked("xn--".len())?;
+    prefix.eq_ignore_ascii_case("xn--").then_some(rest)
+}
+
+/// Converts one label.
+fn label_to_ascii(label: &str) -> Option<String> {
+    if label.is_empty() {
+        return Some(String::new());
+    }
+    set_label(label).or_else(|| match encoded_part(label) {
+        Some(encoded) => encoded_to_ascii(encoded),
+        None => Some(format!("xn--{}", punycode::encode_str(&right_to_left(label)?)?)),
+    })
+}
+
+/// Converts a label that is encoded already and that the setter refuses.
+fn encoded_to_ascii(encoded: &str) -> Option<String> {
+    if encoded.len() > 1 && encoded.is_ascii() && encoded.ends_with('-') {
+        // Nothing is encoded in it, so that another prefix shows all there is to see.
+        return Some(format!("xn--{}", set_label(&format!("xx--{encoded}"))?.strip_prefix("xx--")?));
+    }
+    if let Some(rest) = encoded.strip_prefix('-') {
+        // An empty part in front of the encoded one is as none.
+        return Some(format!("xn---{}", set_label(&format!("xn--{rest}"))?.strip_prefix("xn--")?));
+    }
+    let encoded = encoded.to_ascii_lowercase();
+    let decoded = punycode::decode_to_string(&encoded)?;
+    // What is encoded must not change by being converted.
+    (decoded.contains(is_right_to_left) && right_to_left(&decoded)? == decoded)
+        .then(|| format!("xn--{encoded}"))
+}
+
+/// What the setter makes of one label. The label behind keeps one of digits from being taken for an address.
+fn set_label(label: &str) -> Option<String> {
+    Some(set_host(&format!("{label}.x"))?.strip_suffix(".x")?.to_owned())
+}
+
+/// A letter that makes its label a right-to-left one.
+const RIGHT_TO_LEFT_LETTER: char = 'א';
+
+/// Converts, but doesn't encode, a label with right-to-left letters that breaks the rules for them in a way the
+/// reference doesn't mind.
+fn right_to_left(label: &str) -> Option<String> {
+    let is_mark = |c: char| !is_arabic_number(c) && set_label(c.encode_utf8(&mut [0; 4])).is_none();
+    let first = label.chars().next().filter(|&first| !is_mark(first))?;
+    // It doesn't check what the label begins with, unless that is a left-to-right letter.
+    if let Some(converted) = behind_right_to_left_letter(label) {
+        return Some(converted);
+    }
+    if behind_right_to_left_letter(first.encode_utf8(&mut [0; 4])).is_some() {
+        return None;
+    }
+    // In a label that begins with one of those it doesn't check the last letter, behind which are marks only.
+    let (last, _) = label.char_indices().rev().take(MAX_LABEL_LENGTH).find(|&(_, c)| !is_mark(c))?;
+    let (head, tail) = label.split_at_checked(last)?;
+    let head = set_label(head)?;
+    let head = match head.strip_prefix("xn--") {
+        Some(encoded) => punycode::decode_to_string(encoded)?,
+        None => head,
+    };
+    Some(head + &behind_right_to_left_letter(tail)?)
+}
+
+/// Converts, but doesn't encode, a label as if a right-to-left letter stood before it.
+fn behind_right_to_left_letter(label: &str) -> Option<String> {
+    let converted = set_label(&format!("{RIGHT_TO_LEFT_LETTER}{label}"))?;
+    let decoded = punycode::decode_to_string(converted.strip_prefix("xn--")?)?;
+    Some(decoded.strip_prefix(RIGHT_TO_LEFT_LETTER)?.to_owned())
+}
+
+/// Digits and their marks that Unicode counts among the Arabic ones, from which no label may begin.
+fn is_arabic_number(c: char) -> bool {
+    matches!(c, '\u{600}'..='\u{605}' | '\u{660}'..='\u{669}' | '\u{66b}' | '\u{66c}' | '\u{6dd}')
+        || matches!(c, '\u{890}' | '\u{891}' | '\u{8e2}' | '\u{10d30}'..='\u{10d39}' | '\u{10e60}'..='\u{10e7e}')
 }
 
 /// The blocks of Hebrew, Arabic and their neighbours.
@@ -125,12 +212,48 @@ mod tests {
     }
 
     #[test]
+    fn right_to_left_labels_may_begin_with_anything() {
+        check("||١.b^", "||xn--9hb.b^");
+        check("||1א.例^", "||xn--1-0hc.xn--fsq^");
+        check("||*א.例^", "||xn--*-0hc.xn--fsq^");
+        check("||4.א5^", "||4.xn--5-zhc^");
+        check("||א.5^", "||^");
+        check("||a.١。b｡^", "||a.xn--9hb.b.^");
+        check("||א١.b^", "||xn--4db40a.b^");
+        check("||eא.b^", "||xn--e-0hc.b^");
+        check("||é١.b^", "||xn--9ca41z.b^");
+        check("||e١\u{5b0}.b^", "||xn--e-6fc44c.b^");
+        check("||e،١.b^", "||xn--e-glc9w.b^");
+        check("||١.XN--PAI-org^", "||xn--9hb.xn--pai-org^");
+        for refused in ["||e١א.b^", "||eא1.b^", "||e١é.b^", "||1١.b^", "||א1١.b^", "||\u{64e}א.b^", "||١-.b^"]
+        {
+            check(refused, "||^");
+        }
+    }
+
+    #[test]
+    fn labels_that_have_nothing_encoded_stay() {
+        check("||ñ.XN--zz--.xn--a%2Db-^", "||xn--ida.xn--zz--.xn--a-b-^");
+        check("||ñ.xn---net^", "||xn--ida.xn---net^");
+        check("||\u{fc}.xn--p1i.9\u{200b}^", "||^");
+        check("||ñ.xn---^", "||^");
+        check("||ñ.xn----a^", "||^");
+        check("||ñ.xn--a^", "||^");
+    }
+
+    #[test]
     fn what_stands_outside_a_host_is_lost() {
         check("||пример.рф/path", "||xn--e1afmkfd.xn--p1ai");
         check("||ü.de:443^", "||^");
         check("||user:pass@пример.рф^", "||^");
         check("##.реклама", "");
         check("/реклама\\.рф/", "");
+    }
+
+    #[test]
+    fn a_mongolian_vowel_separator_is_refused() {
+        check("||a\u{180e}b.de^", "||^");
+        check("||ü.de/\u{180e}^", "||xn--tda.de^");
     }
 
     #[test]

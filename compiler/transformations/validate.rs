@@ -8,7 +8,7 @@ pub(super) use crate::host::Allowances;
 
 use super::removal::remove_with_headings;
 use crate::adblock_parts::AdblockParts;
-use crate::host::{is_allowed, is_ip, is_public_suffix};
+use crate::host::{is_address, is_allowed, is_public_suffix};
 use crate::ip_pattern::IpPattern;
 use crate::line::{hosts_names, is_blank, is_comment, trim};
 use crate::text::{Line, Pages};
@@ -86,7 +86,7 @@ fn is_valid_adblock_rule(line: &str, allowances: Allowances) -> bool {
         return false;
     }
     let body = pattern.strip_prefix("||").or_else(|| pattern.strip_prefix('|')).unwrap_or(pattern);
-    if is_ip(body.strip_suffix("^|").or_else(|| body.strip_suffix('^')).unwrap_or(body)) {
+    if is_address(body.strip_suffix("^|").or_else(|| body.strip_suffix('^')).unwrap_or(body)) {
         return allowances.ip;
     }
     let separator = pattern.find('^');
@@ -146,6 +146,13 @@ mod tests {
 
     fn keeps(validator: Transformation, rule: &str) -> bool {
         !run(validator, &[rule]).is_empty()
+    }
+
+    #[test]
+    fn an_address_behind_slashes_is_one() {
+        assert!(!keeps(Validate, "://1.2.3.4"));
+        assert!(keeps(ValidateAllowIp, "://1.2.3.4"));
+        assert!(keeps(Validate, "://1.2.3.com"));
     }
 
     #[test]

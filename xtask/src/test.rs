@@ -20,9 +20,10 @@ struct Suite {
 }
 
 /// From the quickest to the slowest.
-const SUITES: [Suite; 5] = [
+const SUITES: [Suite; 6] = [
     Suite { name: "lint", proves: "format, clippy and documentation, no warnings", run: lint },
     Suite { name: "native", proves: "rules, errors and properties of every room, in the open", run: native },
+    Suite { name: "reference", proves: "the same answers as the npm packages we follow", run: reference },
     Suite { name: "wasm", proves: "what exists in WebAssembly alone", run: wasm },
     Suite { name: "bundle", proves: "the release Worker builds and would deploy", run: bundle },
     Suite { name: "runtime", proves: "journeys through the built Worker on the real runtime", run: runtime },
@@ -34,7 +35,7 @@ const SUITES: [Suite; 5] = [
 /// Never.
 pub fn list() -> Result<()> {
     for suite in &SUITES {
-        println!("{:<8} {}", suite.name, suite.proves);
+        println!("{:<9} {}", suite.name, suite.proves);
     }
     Ok(())
 }
@@ -64,7 +65,7 @@ pub fn run(names: &[String]) -> Result<()> {
         } else {
             n_failed += 1
         }
-        report.push(format!("{:<8} {word} in {} s{why}", suite.name, started_at.elapsed().as_secs()));
+        report.push(format!("{:<9} {word} in {} s{why}", suite.name, started_at.elapsed().as_secs()));
     }
     println!("\n{}\nsuites: {n_passed} passed, {n_failed} failed", report.join("\n"));
     if n_failed > 0 {
@@ -95,7 +96,12 @@ fn lint() -> Result<()> {
 }
 
 fn native() -> Result<()> {
-    run_command(&mut cargo(&["test", "--workspace", "--exclude", "journeys"]))
+    run_command(&mut cargo(&["test", "--workspace", "--exclude", "journeys", "--exclude", "reference-tests"]))
+}
+
+fn reference() -> Result<()> {
+    install_npm_packages()?;
+    run_command(&mut cargo(&["test", "--package", "reference-tests"]))
 }
 
 fn wasm() -> Result<()> {

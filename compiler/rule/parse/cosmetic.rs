@@ -19,7 +19,7 @@ const ADGUARD_SCRIPTLET: &str = "//scriptlet";
 const UBLOCK_SCRIPTLETS: [&str; 2] = ["+js", "script:inject"];
 
 /// Where the separator is and how long. `##` and `#@#` behind a blank are none, for they may begin a comment.
-pub(super) fn find_separator(rule: Part<'_>) -> Option<(usize, usize)> {
+pub(in crate::rule) fn find_separator(rule: Part<'_>) -> Option<(usize, usize)> {
     memchr::memchr2_iter(b'#', b'$', rule.bytes()).find_map(|at| {
         let rest = rule.from(at).text();
         let separator = SEPARATORS.iter().find(|separator| rest.starts_with(**separator))?;
@@ -104,8 +104,13 @@ fn parse_body(
                 add_modifiers(modifiers, own_modifiers);
                 return Ok((Syntax::UblockOrigin, body));
             }
-            if options.adblock_plus_syntax && css::looks_like_injection(body) {
-                return Ok((Syntax::AdblockPlus, CosmeticBody::CssInjection(css::parse_injection(body)?)));
+            if options.adblock_plus_syntax && memchr::memchr2(b'{', b'}', body.bytes()).is_some() {
+                css::tokens(body)?;
+                if css::looks_like_injection(body)
+                    && let Ok(injection) = css::parse_injection(body)
+                {
+                    return Ok((Syntax::AdblockPlus, CosmeticBody::CssInjection(injection)));
+                }
             }
             let body = ElementHidingRuleBody { selector_list: body.value() };
             Ok((Syntax::Common, CosmeticBody::ElementHiding(body)))
@@ -158,8 +163,8 @@ fn parse_modifier_list(pattern: Part<'_>) -> Result<(Option<ModifierList>, Part<
             pattern.text()
         )));
     };
-    let Some(close) = memchr::memrchr(b']', list.bytes()) else {
-        return Err(list.fault(format!(
+    let Some(close) = last_bracket(list) else {
+        return Err(list.trim_start().fault(format!(
             "Missing ']' at the end of the AdGuard modifier list in pattern '{}'",
             pattern.text()
         )));
@@ -173,6 +178,23 @@ fn parse_modifier_list(pattern: Part<'_>) -> Result<(Option<ModifierList>, Part<
     Ok((Some(modifiers), list.from(close + 1).trim()))
 }
 
+/// The last `]` outside strings and regular expressions, all seen from the end.
+fn last_bracket(list: Part<'_>) -> Option<usize> {
+    let mut quote = None;
+    for (at, &b) in list.bytes().iter().enumerate().rev() {
+        if list.is_escaped(at) {
+            continue;
+        }
+        match (quote, b) {
+            (None, b']') => return Some(at),
+            (None, b'/' | b'\'' | b'"') => quote = Some(b),
+            (Some(open), b) if open == b => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Takes domains apart at their commas. A regular expression ends only at a comma behind a slash.
 fn parse_domains(list: Part<'_>) -> Result<Vec<Domain>, Fault> {
     let mut children = Vec::new();
@@ -182,7 +204,7 @@ fn parse_domains(list: Part<'_>) -> Result<Vec<Domain>, Fault> {
     if list.byte(0) == Some(b',') {
         return Err(list.fault("Value list cannot start with a separator"));
     }
-    if list.bytes().ends_with(b",") && !list.is_escaped(list.len() - 1) {
+    if list.bytes().ends_with(b",") {
         return Err(list.from(list.len() - 1).fault("Value list cannot end with a separator"));
     }
     let mut start = 0;

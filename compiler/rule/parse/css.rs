@@ -153,12 +153,14 @@ fn expected_but_got(expected: &str, got: &str) -> String {
 }
 
 fn missing(text: Part<'_>, expected: Kind) -> Fault {
-    text.from(text.len().saturating_sub(1)).fault(expected_but_got(expected.name(), "end of input"))
+    text.fault_at_end(expected_but_got(expected.name(), "end of input"))
 }
 
 /// Whether a body is a rule of a style sheet: something, then something in braces at the end.
 pub(super) fn looks_like_injection(body: Part<'_>) -> bool {
-    body.bytes().ends_with(b"}") && body.to(body.len().saturating_sub(2)).from(1).find(b'{').is_some()
+    let bytes = body.bytes();
+    let before_last = bytes.get(1..bytes.len().saturating_sub(2)).unwrap_or_default();
+    bytes.ends_with(b"}") && memchr::memchr(b'{', before_last).is_some()
 }
 
 /// Parses a selector with a block of declarations, which may stand in an `@media` block. What follows the first
@@ -205,7 +207,8 @@ fn up_to_block<'a>(
         match token.kind {
             Kind::Open(b'{') if depth == 0 => {
                 let Some((start, end)) = range else { return Err(body.from(token.start).fault(empty)) };
-                return Ok(body.slice(start, end));
+                // A blank may belong to an escape, and is none of the selector's even then.
+                return Ok(body.slice(start, end).trim());
             }
             Kind::Close(_) => depth = depth.saturating_sub(1),
             kind if kind.closed_by().is_some() => depth += 1,
@@ -225,8 +228,8 @@ fn extend(range: &mut Option<(usize, usize)>, token: Token) {
 
 /// The declarations of a block and whether one is `remove: true`; takes the closing brace, too.
 ///
-/// What stands between `remove` and the next token that is no blank counts as part of the list only if there is a
-/// token: `{ remove: true }` has the list `remove`, as the reference has it.
+/// The colon behind a name and the `true` of `remove: true` do not extend the list by themselves:
+/// `{ remove: true }` has the list `remove`, as the reference has it.
 fn block<'a>(
     body: Part<'a>,
     rest: &mut std::iter::Peekable<impl Iterator<Item = Token>>,
@@ -247,9 +250,11 @@ fn block<'a>(
             _ => {}
         }
         extend(&mut range, token);
-        let is_remove = token.kind == Kind::Ident && body.slice(token.start, token.end).text() == "remove";
-        if is_remove && rest.next_if(|next| next.kind == Kind::Colon).is_some() {
+        if token.kind == Kind::Ident && rest.next_if(|next| next.kind == Kind::Colon).is_some() {
             while rest.next_if(|next| next.kind == Kind::Space).is_some() {}
+            if body.slice(token.start, token.end).text() != "remove" {
+                continue;
+            }
             let Some(value) = rest.next() else { break };
             let text = body.slice(value.start, value.end);
             if value.kind != Kind::Ident {
