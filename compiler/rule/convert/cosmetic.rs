@@ -1,10 +1,15 @@
 //! Cosmetic rules.
 
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+
 use super::network::new_modifier;
 use super::{ConvertError, Target, html, scriptlet, selector};
 use crate::rule::ast::{
-    CosmeticBody, CosmeticRule, CssInjectionRuleBody, Domain, Modifier, ModifierList, Syntax,
+    CosmeticBody, CosmeticRule, CssInjectionRuleBody, Domain, DomainList, Modifier, ModifierList, Rule,
+    RuleKind, Syntax,
 };
+use crate::rule::generate;
 
 /// What a pattern's `^` and `||` are in a regular expression.
 const SEPARATOR: &str = "([^ a-zA-Z0-9.%_-]|$)";
@@ -15,9 +20,27 @@ const ROOT: &str = "/^/$/";
 
 /// The rules in AdGuard's words, or `None` if the rule already is.
 pub(super) fn to_adguard(rule: &CosmeticRule, syntax: Syntax) -> Result<Option<Vec<String>>, ConvertError> {
+    if syntax == Syntax::UblockOrigin
+        && let CosmeticBody::HtmlFiltering(body) = &rule.body
+        && let Some(header) = html::response_header(&body.value)?
+    {
+        return header_rule(rule, &header).map(|rule| Some(vec![rule]));
+    }
+    let bodies = adguard_bodies(rule, syntax)?;
+    let places = adguard_places(rule, syntax)?;
+    let bodies = match (bodies, places.as_slice()) {
+        (Some(bodies), _) => bodies,
+        (None, [_]) if !has_paths(rule) => return Ok(None),
+        // Only the places are to be converted.
+        (None, _) => vec![body_text(rule, syntax)],
+    };
+    let rules = bodies.iter().flat_map(|body| places.iter().map(move |place| format!("{place}{body}")));
+    Ok(Some(rules.collect()))
+}
+
+/// Separators and bodies in AdGuard's words, or `None` if they already are.
+fn adguard_bodies(rule: &CosmeticRule, syntax: Syntax) -> Result<Option<Vec<String>>, ConvertError> {
     let mark = if rule.exception { "@" } else { "" };
-    let domains = domains_text(&rule.domains.children);
-    let modifiers = adguard_modifiers(rule, syntax);
     match &rule.body {
         CosmeticBody::ElementHiding(body) => {
             let given = &body.selector_list.value;
@@ -31,7 +54,7 @@ pub(super) fn to_adguard(rule: &CosmeticRule, syntax: Syntax) -> Result<Option<V
             {
                 return Ok(None);
             }
-            Ok(Some(vec![format!("{modifiers}{domains}{separator}{}", selector.text)]))
+            Ok(Some(vec![format!("{separator}{}", selector.text)]))
         }
         CosmeticBody::CssInjection(body) => {
             let given = &body.selector_list.value;
@@ -43,37 +66,90 @@ pub(super) fn to_adguard(rule: &CosmeticRule, syntax: Syntax) -> Result<Option<V
             if syntax == Syntax::AdGuard && separator == rule.separator.value && selector.text == *given {
                 return Ok(None);
             }
-            let style = style_text(body, &selector.text);
-            Ok(Some(vec![format!("{modifiers}{domains}{separator}{style}")]))
+            Ok(Some(vec![format!("{separator}{}", style_text(body, &selector.text))]))
         }
         CosmeticBody::ScriptletInjection(body) => {
             if syntax == Syntax::AdGuard {
                 return Ok(None);
             }
-            let start = format!("{modifiers}{domains}#{mark}%#");
-            let mut rules: Vec<String> = body
-                .children
-                .iter()
-                .map(|call| format!("{start}{}", scriptlet::to_adguard(Some(call), syntax)))
-                .collect();
-            if rules.is_empty() {
-                rules.push(format!("{start}{}", scriptlet::to_adguard(None, syntax)));
+            let text = |call| format!("#{mark}%#{}", scriptlet::to_adguard(call, syntax));
+            if body.children.is_empty() {
+                return Ok(Some(vec![text(None)]));
             }
-            Ok(Some(rules))
+            Ok(Some(body.children.iter().map(|call| text(Some(call))).collect()))
         }
         CosmeticBody::HtmlFiltering(body) => {
-            let is_ublock = syntax == Syntax::UblockOrigin;
-            if is_ublock && let Some(header) = html::response_header(&body.value)? {
-                return header_rule(rule, &header).map(|rule| Some(vec![rule]));
-            }
-            let source = if is_ublock { Target::Ublock } else { Target::AdGuard };
-            let Some(body) = html::convert(&body.value, source, Target::AdGuard)? else { return Ok(None) };
-            // As in the reference, AdGuard's own modifiers are lost.
-            let modifiers = if is_ublock { modifiers.as_str() } else { "" };
-            Ok(Some(vec![format!("{modifiers}{domains}${mark}${body}")]))
+            let source = if syntax == Syntax::UblockOrigin { Target::Ublock } else { Target::AdGuard };
+            let body = html::convert(&body.value, source, Target::AdGuard)?;
+            Ok(body.map(|body| vec![format!("${mark}${body}")]))
         }
         CosmeticBody::JsInjection(_) => Ok(None),
     }
+}
+
+/// The separator and the body of a rule as they are.
+fn body_text(rule: &CosmeticRule, syntax: Syntax) -> String {
+    let domains = DomainList { separator: ',', children: Vec::new() };
+    let rule = CosmeticRule { modifiers: None, domains, ..rule.clone() };
+    generate(&Rule { syntax, raws: None, kind: RuleKind::Cosmetic(rule) })
+}
+
+/// Modifiers and domains in AdGuard's words. They are several if domains have paths behind them, which in AdGuard
+/// are modifiers.
+fn adguard_places(rule: &CosmeticRule, syntax: Syntax) -> Result<Vec<String>, ConvertError> {
+    let domains = &rule.domains.children;
+    let is_html = matches!(rule.body, CosmeticBody::HtmlFiltering(_));
+    // As in the reference, AdGuard's own modifiers are lost there.
+    let modifiers =
+        if is_html && syntax == Syntax::AdGuard { String::new() } else { adguard_modifiers(rule, syntax) };
+    if !has_paths(rule) {
+        return Ok(vec![format!("{modifiers}{}", domains_text(domains))]);
+    }
+    if domains.iter().any(|domain| domain.exception) {
+        return Err(ConvertError::PathBesideException);
+    }
+    if !modifiers.is_empty() {
+        return Err(ConvertError::TwoPaths);
+    }
+    let mut paths: Vec<&str> = Vec::new();
+    let mut groups: HashMap<&str, Vec<Domain>, FixedState> = HashMap::default();
+    let mut others = Vec::new();
+    for domain in domains {
+        let Some((name, path)) = path_of(domain) else {
+            others.push(domain.clone());
+            continue;
+        };
+        let group = groups.entry(path).or_default();
+        if group.is_empty() {
+            paths.push(path);
+        }
+        group.push(Domain { value: name.to_owned(), ..domain.clone() });
+    }
+    let mut places: Vec<String> = paths
+        .iter()
+        .map(|path| {
+            format!("[$path={path}]{}", groups.get(path).map_or(String::new(), |group| domains_text(group)))
+        })
+        .collect();
+    if !others.is_empty() {
+        places.push(domains_text(&others));
+    }
+    Ok(places)
+}
+
+fn has_paths(rule: &CosmeticRule) -> bool {
+    rule.domains.children.iter().any(|domain| path_of(domain).is_some())
+}
+
+/// The name and the path of a domain with a path, which neither an expression nor an exception has.
+fn path_of(domain: &Domain) -> Option<(&str, &str)> {
+    let value = domain.value.as_str();
+    let is_regex = value.len() > 1 && value.starts_with('/') && value.ends_with('/');
+    if domain.exception || is_regex {
+        return None;
+    }
+    let (name, path) = value.split_at(value.find('/')?);
+    (path.len() > 1).then_some((name, path))
 }
 
 /// The rule in uBlock Origin's words, or `None` if it already is.

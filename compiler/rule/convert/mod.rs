@@ -29,7 +29,8 @@ mod selector;
 /// What a rule became.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Conversion {
-    /// The rules that say the same. They are one, except for a rule of Adblock Plus with several snippets.
+    /// The rules that say the same. They are one, except for a rule of Adblock Plus with several snippets and for
+    /// one whose domains have different paths behind them.
     pub rules: Vec<String>,
     /// Whether anything was to do. If not, the only rule is the one that was given, perhaps with other blanks.
     pub is_converted: bool,
@@ -77,6 +78,12 @@ pub enum ConvertError {
     /// A rule for one application.
     #[error("The $app modifier is not supported by uBO")]
     AppModifier,
+    /// A path behind one domain, and another domain with a `~`.
+    #[error("Path-in-domain syntax cannot be used with exception domains")]
+    PathBesideException,
+    /// A path behind a domain, and another as a modifier.
+    #[error("Path specified both in domain and $path modifier")]
+    TwoPaths,
     /// A selector that cannot be read, or a special one in it that is used wrongly.
     #[error("{0}")]
     Selector(String),
@@ -151,6 +158,7 @@ pub fn to_adguard(text: &str) -> Result<Conversion, ConvertError> {
 /// # Errors
 ///
 /// Any [`ConvertError`] but [`CspWithoutValue`](ConvertError::CspWithoutValue),
+/// [`PathBesideException`](ConvertError::PathBesideException), [`TwoPaths`](ConvertError::TwoPaths),
 /// [`NoHeader`](ConvertError::NoHeader) and [`HeaderDomains`](ConvertError::HeaderDomains).
 pub fn to_ublock(text: &str) -> Result<Conversion, ConvertError> {
     let rule: Rule = parse_rule(trim(text));
