@@ -27,6 +27,9 @@ use targets::{TARGETS, Target};
 /// How long texts get.
 const LONG: usize = 64 * 1024;
 
+/// The longest text that others are made of: most of what long ones do, short ones do too, in less time.
+const KEPT: usize = 4096;
+
 /// How much memory may be taken at once: what an empty compilation takes, and so much a byte.
 const MEMORY: (usize, usize) = (16 << 20, 200);
 
@@ -247,7 +250,7 @@ impl Fuzzer {
                 }
                 let mut hasher = DefaultHasher::new();
                 told.hash(&mut hasher);
-                if self.seen.insert(hasher.finish()) && text.len() <= LONG {
+                if self.seen.insert(hasher.finish()) && text.len() <= KEPT {
                     self.write("new", &format!("{}-{:016x}", self.target.name, hasher.finish()), &text);
                     self.texts.push(text);
                 }
