@@ -61,7 +61,7 @@ pub(crate) fn is_bare_host(name: &str) -> bool {
 
 /// Whether a name, as it is written, is one label and its public suffix: what one can register.
 pub(crate) fn is_registrable_domain(name: &str) -> bool {
-    if !is_well_formed(name) || name.ends_with('.') || is_ip(name) {
+    if !is_well_formed(name) || name.starts_with('_') || name.ends_with('.') || is_ip(name) {
         return false;
     }
     let suffix = public_suffix::of(name).name;

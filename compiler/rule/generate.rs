@@ -8,6 +8,9 @@ use super::ast::{
     Syntax,
 };
 
+use super::parse::find_separator;
+use super::source::Source;
+
 /// Writes a rule from its nodes; its raw text plays no part.
 pub(super) fn generate(rule: &Rule) -> String {
     let mut to = String::new();
@@ -83,8 +86,13 @@ pub(super) fn generate(rule: &Rule) -> String {
         RuleKind::Network(network) => {
             push(&mut to, &[if network.exception { "@@" } else { "" }, &network.pattern.value]);
             if let Some(modifiers) = &network.modifiers {
+                let end_of_pattern = to.len();
                 to.push('$');
                 write_modifiers(&mut to, modifiers);
+                if is_cosmetic(&to) {
+                    // A blank keeps the `$` apart from what would make it a separator.
+                    to.insert(end_of_pattern, ' ');
+                }
             }
         }
         RuleKind::Host(host) => {
@@ -101,6 +109,11 @@ pub(super) fn generate(rule: &Rule) -> String {
         RuleKind::Cosmetic(cosmetic) => write_cosmetic(&mut to, cosmetic, rule.syntax),
     }
     to
+}
+
+/// Whether a line has a separator of cosmetic rules.
+fn is_cosmetic(line: &str) -> bool {
+    find_separator(Source::new(line).all()).is_some()
 }
 
 fn push(to: &mut String, pieces: &[&str]) {
@@ -174,7 +187,13 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
         }
         push(to, &[if domain.exception { "~" } else { "" }, &domain.value]);
     }
-    to.push_str(&rule.separator.value);
+    let separator = rule.separator.value.as_str();
+    let at = to.len();
+    to.push_str(separator);
+    if find_separator(Source::new(to).all()) != Some((at, separator.len())) {
+        // A domain that ends like a separator begins is kept apart from it.
+        to.insert(at, if matches!(separator, "##" | "#@#") { '\t' } else { ' ' });
+    }
     match &rule.body {
         CosmeticBody::ElementHiding(body) => write_selector(to, in_selector, None, &body.selector_list.value),
         CosmeticBody::CssInjection(body) if syntax == Syntax::UblockOrigin => {
@@ -232,6 +251,9 @@ fn write_scriptlets(to: &mut String, body: &ScriptletInjectionRuleBody, syntax: 
         for (at, call) in body.children.iter().enumerate() {
             to.push_str(if at > 0 { "; " } else { "" });
             write_parameters(to, call, " ");
+        }
+        if body.children.last().is_some_and(|call| call.children.is_empty()) {
+            to.push(';');
         }
         return;
     }

@@ -26,6 +26,7 @@
 //! ```
 
 pub mod ast;
+pub mod convert;
 
 mod generate;
 mod parse;

@@ -10,9 +10,11 @@ use super::ast::{
 use super::source::{Part, Source};
 use crate::line;
 
+pub(super) use cosmetic::find_separator;
+
 mod comment;
 mod cosmetic;
-mod css;
+pub(super) mod css;
 mod expression;
 mod json5;
 mod network;
@@ -32,7 +34,17 @@ type Parsed = (Syntax, RuleKind);
 /// Parses one line.
 pub(super) fn parse_line(text: &str, nl: Option<NewLine>, options: &ParserOptions) -> Rule {
     let source = Source::new(text);
-    let (syntax, kind) = parse_kind(source.all(), options).unwrap_or_else(|fault| {
+    rule_of(text, nl, parse_kind(source.all(), options))
+}
+
+/// Parses a line as a network rule, even if it may be one of a hosts file.
+pub(super) fn parse_network(text: &str) -> Rule {
+    let source = Source::new(text);
+    rule_of(text, None, network::parse(source.all()))
+}
+
+fn rule_of(text: &str, nl: Option<NewLine>, parsed: Result<Parsed, Fault>) -> Rule {
+    let (syntax, kind) = parsed.unwrap_or_else(|fault| {
         let error = InvalidRuleError {
             name: fault.name.into(),
             message: fault.message,
@@ -80,16 +92,14 @@ pub(super) fn parse_list(text: &str, options: &ParserOptions) -> FilterList {
     FilterList { children }
 }
 
-/// Takes a list of parameters apart at its commas. An empty list has none; between commas, nothing is `None`.
+/// Takes a list of parameters apart at its commas outside quotes and slashes. An empty list has none; between commas, nothing is `None`.
 fn parse_parameters(list: Part<'_>) -> ParameterList {
     let mut children = Vec::new();
-    let mut start = 0;
-    if !list.is_empty() {
-        let commas = memchr::memchr_iter(b',', list.bytes());
-        for end in commas.filter(|&at| !list.is_escaped(at)).chain([list.len()]) {
-            children.push(parameter(list.slice(start, end)));
-            start = end + 1;
-        }
+    let mut start = (!list.is_empty()).then_some(0);
+    while let Some(from) = start {
+        let end = list.find_unescaped(b',', from, true);
+        children.push(parameter(list.slice(from, end.unwrap_or(list.len()))));
+        start = end.map(|end| end + 1);
     }
     ParameterList { children }
 }
@@ -106,17 +116,17 @@ fn parse_modifiers(list: Part<'_>) -> Result<ModifierList, Fault> {
     let mut start = Some(0);
     while let Some(from) = start {
         let end = scanner.end_of(from);
-        children.push(parse_modifier(list.slice(from, end))?);
-        start = (end < list.len()).then_some(end + 1);
+        children.push(parse_modifier(list.slice(from, end.unwrap_or(list.len())))?);
+        start = end.map(|end| end + 1);
     }
     Ok(ModifierList { children })
 }
 
 /// Finds where modifiers end.
 ///
-/// That is the next comma, unless it may belong to a regular expression. Whether it may is decided by what
-/// follows the next `=`, even if that belongs to a later modifier: a slash that has just one more slash behind it.
-/// If there is no `=` at all, it may as well.
+/// That is the next comma, unless it may belong to a regular expression or a string. Whether it may is decided by
+/// what follows the next `=`, even if that belongs to a later modifier: a slash that has just one more slash
+/// behind it. If there is no `=` at all, it may as well.
 struct ModifierEnds<'a> {
     list: Part<'a>,
     /// The next `=` at or behind the start that was asked for last.
@@ -132,7 +142,7 @@ impl<'a> ModifierEnds<'a> {
         ModifierEnds { list, next_equals: Some(0), opening_slash }
     }
 
-    fn end_of(&mut self, start: usize) -> usize {
+    fn end_of(&mut self, start: usize) -> Option<usize> {
         if let Some(at) = self.next_equals
             && (at < start || start == 0)
         {
@@ -142,20 +152,11 @@ impl<'a> ModifierEnds<'a> {
             self.next_equals =
                 memchr::memchr_iter(b'=', rest.bytes()).map(|at| start + at).find(|&at| !list.is_escaped(at));
         }
-        let minds_slashes = match self.next_equals {
+        let minds_quotes = match self.next_equals {
             None => true,
             Some(at) => self.opening_slash == Some(at + 1),
         };
-        let mut is_inside = false;
-        for (offset, &b) in self.list.from(start).bytes().iter().enumerate() {
-            let at = start + offset;
-            match b {
-                b',' if !is_inside && !self.list.is_escaped(at) => return at,
-                b'/' if minds_slashes && !self.list.is_escaped(at) => is_inside = !is_inside,
-                _ => {}
-            }
-        }
-        self.list.len()
+        self.list.find_unescaped(b',', start, minds_quotes)
     }
 }
 

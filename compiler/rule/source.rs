@@ -1,5 +1,7 @@
 //! A rule's text and its parts, which know where they stand.
 
+use crate::line;
+
 use super::ast::{Span, Value};
 use super::parse::Fault;
 
@@ -116,6 +118,13 @@ impl<'a> Part<'a> {
         self.trim_start().trim_end()
     }
 
+    /// Without white space of any kind at its ends.
+    pub(super) fn trim_spaces(self) -> Self {
+        let text = self.text();
+        let start = text.len() - text.trim_start_matches(line::is_space).len();
+        self.slice(start, text.trim_end_matches(line::is_space).len())
+    }
+
     /// The same without a mark at its start.
     pub(super) fn strip_prefix(self, prefix: &str) -> Option<Self> {
         self.text().starts_with(prefix).then(|| self.from(prefix.len()))
@@ -129,9 +138,35 @@ impl<'a> Part<'a> {
         Value { value: self.text().to_owned(), span: self.span() }
     }
 
+    /// Where a byte next stands unescaped, at or behind an offset. With `minds_quotes` what is between two quotes or
+    /// two slashes does not count, even if the second is missing.
+    pub(super) fn find_unescaped(self, wanted: u8, from: usize, minds_quotes: bool) -> Option<usize> {
+        let mut quote = None;
+        for (offset, &b) in self.from(from).bytes().iter().enumerate() {
+            let at = from + offset;
+            if self.is_escaped(at) {
+                continue;
+            }
+            match (quote, b) {
+                (None, b) if b == wanted => return Some(at),
+                (None, b'/' | b'\'' | b'"') if minds_quotes => quote = Some(b),
+                (Some(open), b) if open == b => quote = None,
+                _ => {}
+            }
+        }
+        None
+    }
+
     /// An error about this part.
     pub(super) fn fault(self, message: impl Into<std::borrow::Cow<'static, str>>) -> Fault {
         Fault { name: "AdblockSyntaxError", message: message.into(), span: Some(self.span()) }
+    }
+
+    /// An error about the last unit of this part.
+    pub(super) fn fault_at_end(self, message: impl Into<std::borrow::Cow<'static, str>>) -> Fault {
+        let end = self.span().end;
+        let span = Span { start: end.saturating_sub(1), end };
+        Fault { span: Some(span), ..self.fault(message) }
     }
 
     /// Whether a byte stands behind a backslash, which is all that escaping means here.

@@ -31,7 +31,8 @@ const AFFINITY: &str = "safari_cb_affinity";
 
 /// Parses a comment; `None` if the line is none.
 pub(super) fn parse(rule: Part<'_>) -> Result<Option<Parsed>, Fault> {
-    let text = rule.trim();
+    // White space of any kind may come first, but at the end only blanks are taken off.
+    let text = rule.from(rule.trim_spaces().offset_in(rule)).trim_end();
     match text.byte(0) {
         Some(b'[') => parse_agents(text),
         Some(b'!') => match text.byte(1) {
@@ -39,16 +40,16 @@ pub(super) fn parse(rule: Part<'_>) -> Result<Option<Parsed>, Fault> {
             Some(b'#') if text.byte(2) != Some(b'#') => parse_directive(text, rule).map(Some),
             _ => parse_remark(text, rule).map(Some),
         },
-        Some(b'#') if !is_cosmetic(rule) => parse_remark(text, rule).map(Some),
+        Some(b'#') if !is_cosmetic(rule.trim_spaces()) => parse_remark(text, rule).map(Some),
         _ => Ok(None),
     }
 }
 
 /// Whether a line that begins with `#` is a rule all the same: it has a separator with a body right behind it
 /// that does not begin with `##`.
-fn is_cosmetic(rule: Part<'_>) -> bool {
-    cosmetic::find_separator(rule).is_some_and(|(at, len)| {
-        let body = rule.from(at + len);
+fn is_cosmetic(text: Part<'_>) -> bool {
+    cosmetic::find_separator(text).is_some_and(|(at, len)| {
+        let body = text.from(at + len);
         body.byte(0).is_some_and(|b| !is_blank(b)) && body.strip_prefix("##").is_none()
     })
 }
@@ -125,7 +126,7 @@ fn parse_directive(text: Part<'_>, rule: Part<'_>) -> Result<Parsed, Fault> {
             let inside = inside.trim_end();
             let Some(list) = inside.bytes().ends_with(b")").then(|| inside.to(inside.len() - 1)) else {
                 let message = format!("Missing closing parenthesis for '{AFFINITY}' directive");
-                return Err(inside.fault(message));
+                return Err(inside.to_end_of_rule().fault(message));
             };
             let params = PreProcessorParams::List(parse_parameters(list));
             return Ok(directive(Syntax::AdGuard, Some(params)));
@@ -147,12 +148,15 @@ fn parse_directive(text: Part<'_>, rule: Part<'_>) -> Result<Parsed, Fault> {
 }
 
 fn parse_agents(text: Part<'_>) -> Result<Option<Parsed>, Fault> {
-    if !text.bytes().ends_with(b"]") || cosmetic::find_separator(text).is_some() {
+    if !text.trim_spaces().bytes().ends_with(b"]") || cosmetic::find_separator(text).is_some() {
         return Ok(None);
+    }
+    if !text.bytes().ends_with(b"]") {
+        return Err(text.from(1).to_end_of_rule().fault("Missing closing bracket"));
     }
     let list = text.slice(1, text.len() - 1);
     if list.is_empty() {
-        return Err(text.fault("Empty agent list"));
+        return Err(text.to_end_of_rule().fault("Empty agent list"));
     }
     let mut children = Vec::new();
     let mut start = 0;
@@ -199,23 +203,24 @@ fn parse_agent(agent: Part<'_>) -> Result<Agent, Fault> {
     Ok(Agent { adblock: name.value(), version, syntax })
 }
 
-/// Numbers with dots between them, then nothing, or anything behind a `-`, `+` or `.`.
+/// Whether two numbers with a dot between them stand anywhere in a word, apart from letters.
 fn is_version(word: &str) -> bool {
-    let mut numbers = 0;
-    let mut rest = word;
-    loop {
-        let digits = rest.bytes().take_while(u8::is_ascii_digit).count();
-        if digits == 0 {
-            return false;
+    let bytes = word.as_bytes();
+    let is_word = |at: Option<usize>| {
+        at.and_then(|at| bytes.get(at)).is_some_and(|b| b.is_ascii_alphanumeric() || *b == b'_')
+    };
+    let is_digit = |at: usize| bytes.get(at).is_some_and(u8::is_ascii_digit);
+    memchr::memchr_iter(b'.', bytes).any(|dot| {
+        let mut start = dot;
+        while start > 0 && is_digit(start - 1) {
+            start -= 1;
         }
-        numbers += 1;
-        rest = rest.get(digits..).unwrap_or("");
-        match rest.strip_prefix('.') {
-            Some(next) if next.starts_with(|c: char| c.is_ascii_digit()) => rest = next,
-            _ => break,
+        let mut end = dot + 1;
+        while is_digit(end) {
+            end += 1;
         }
-    }
-    numbers > 1 && (rest.is_empty() || rest.starts_with(['-', '+', '.']))
+        start < dot && dot + 1 < end && !is_word(start.checked_sub(1)) && !is_word(Some(end))
+    })
 }
 
 fn parse_hints(text: Part<'_>, rule: Part<'_>) -> Result<Parsed, Fault> {
@@ -238,25 +243,26 @@ fn parse_hints(text: Part<'_>, rule: Part<'_>) -> Result<Parsed, Fault> {
 
 /// Parses the hint at the start and gives what follows it.
 fn parse_hint(rest: Part<'_>) -> Result<(Hint, Part<'_>), Fault> {
-    // A hint ends at a blank outside parentheses. A list of parameters ends at the last closing one.
+    // A hint ends at a blank outside parentheses, where one too many closing ones counts as inside, too. A list of
+    // parameters ends at the last closing one.
     let mut open = None;
-    let mut is_inside = false;
+    let mut depth = 0_i64;
     let mut close = None;
     let mut end = rest.len();
     for (at, &b) in rest.bytes().iter().enumerate() {
         match b {
-            b'(' if is_inside => {
+            b'(' if depth > 0 => {
                 return Err(rest.to(at).fault("Invalid hint: nested parentheses are not allowed"));
             }
             b'(' => {
                 open = open.or(Some(at));
-                is_inside = true;
+                depth += 1;
             }
             b')' if open.is_some() => {
                 close = Some(at);
-                is_inside = false;
+                depth -= 1;
             }
-            b if is_blank(b) && !is_inside => {
+            b if is_blank(b) && depth == 0 => {
                 end = at;
                 break;
             }
@@ -280,7 +286,8 @@ fn parse_hint(rest: Part<'_>) -> Result<(Hint, Part<'_>), Fault> {
         }
         (Some(open), Some(close)) => {
             let behind = hint.from(close + 1);
-            if !behind.is_empty() {
+            if let Some(c) = behind.text().trim_start_matches([' ', '\t']).chars().next() {
+                let behind = behind.to(behind.len() - behind.trim_start().len() + c.len_utf8());
                 let message = format!(
                     "Unexpected input after closing parenthesis for hint \"{}\": \"{}\"",
                     name.text(),

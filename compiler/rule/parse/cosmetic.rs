@@ -3,7 +3,8 @@
 use super::{Fault, Parsed, css, parse_modifiers, scriptlet, ublock};
 use crate::rule::ParserOptions;
 use crate::rule::ast::{
-    CosmeticBody, CosmeticRule, Domain, DomainList, ElementHidingRuleBody, ModifierList, RuleKind, Syntax,
+    CosmeticBody, CosmeticRule, CssInjectionRuleBody, Domain, DomainList, ElementHidingRuleBody, Modifier,
+    ModifierList, RuleKind, Syntax,
 };
 use crate::rule::source::{Part, is_blank};
 
@@ -18,7 +19,7 @@ const ADGUARD_SCRIPTLET: &str = "//scriptlet";
 const UBLOCK_SCRIPTLETS: [&str; 2] = ["+js", "script:inject"];
 
 /// Where the separator is and how long. `##` and `#@#` behind a blank are none, for they may begin a comment.
-pub(super) fn find_separator(rule: Part<'_>) -> Option<(usize, usize)> {
+pub(in crate::rule) fn find_separator(rule: Part<'_>) -> Option<(usize, usize)> {
     memchr::memchr2_iter(b'#', b'$', rule.bytes()).find_map(|at| {
         let rest = rule.from(at).text();
         let separator = SEPARATORS.iter().find(|separator| rest.starts_with(**separator))?;
@@ -46,6 +47,10 @@ pub(super) fn parse(rule: Part<'_>, options: &ParserOptions) -> Result<Option<Pa
     let mut syntax = if cosmetic.modifiers.is_some() { Syntax::AdGuard } else { Syntax::Common };
     let (body_syntax, body) = parse_body(separator.text(), body, options, &mut cosmetic.modifiers)?;
     if body_syntax != Syntax::Common {
+        let is_style = matches!(body, CosmeticBody::CssInjection(_));
+        if syntax != Syntax::Common && body_syntax == Syntax::AdblockPlus && is_style {
+            return Err(rule.fault("ABP don't support cosmetic rule modifiers"));
+        }
         if syntax != Syntax::Common && syntax != body_syntax {
             let message = format!("'{body_syntax:?}' syntax cannot be mixed with '{syntax:?}' syntax");
             return Err(rule.fault(message));
@@ -80,26 +85,44 @@ fn parse_body(
                     return Ok((Syntax::UblockOrigin, call));
                 }
                 if let Some(html) = html {
+                    if let Some((selector, own_modifiers)) = ublock::parse_selector(html)? {
+                        add_modifiers(modifiers, own_modifiers);
+                        // A style makes no sense here and is passed over.
+                        let (CosmeticBody::ElementHiding(ElementHidingRuleBody { selector_list })
+                        | CosmeticBody::CssInjection(CssInjectionRuleBody { selector_list, .. })) = selector
+                        else {
+                            return Err(body.fault("Empty rule body"));
+                        };
+                        return Ok((Syntax::UblockOrigin, CosmeticBody::HtmlFiltering(selector_list)));
+                    }
                     return Ok((Syntax::UblockOrigin, CosmeticBody::HtmlFiltering(html.value())));
                 }
             }
             if options.ublock_syntax
                 && let Some((body, own_modifiers)) = ublock::parse_selector(body)?
             {
-                if !own_modifiers.is_empty() {
-                    let none = || ModifierList { children: Vec::new() };
-                    modifiers.get_or_insert_with(none).children.extend(own_modifiers);
-                }
+                add_modifiers(modifiers, own_modifiers);
                 return Ok((Syntax::UblockOrigin, body));
             }
-            if options.adblock_plus_syntax && css::looks_like_injection(body) {
-                return Ok((Syntax::AdblockPlus, CosmeticBody::CssInjection(css::parse_injection(body)?)));
+            if options.adblock_plus_syntax && memchr::memchr2(b'{', b'}', body.bytes()).is_some() {
+                css::tokens(body)?;
+                if css::looks_like_injection(body)
+                    && let Ok(injection) = css::parse_injection(body)
+                {
+                    return Ok((Syntax::AdblockPlus, CosmeticBody::CssInjection(injection)));
+                }
             }
             let body = ElementHidingRuleBody { selector_list: body.value() };
             Ok((Syntax::Common, CosmeticBody::ElementHiding(body)))
         }
         "#$#" | "#@$#" | "#$?#" | "#@$?#" => {
             if css::looks_like_injection(body) {
+                if options.ublock_syntax && ublock::parse_selector(body)?.is_some() {
+                    if modifiers.is_some() {
+                        return Err(body.fault("'UblockOrigin' syntax cannot be mixed with 'AdGuard' syntax"));
+                    }
+                    return Err(body.fault("'AdGuard' syntax cannot be mixed with 'UblockOrigin' syntax"));
+                }
                 return Ok((Syntax::AdGuard, CosmeticBody::CssInjection(css::parse_injection(body)?)));
             }
             if matches!(separator, "#$?#" | "#@$?#") {
@@ -111,7 +134,7 @@ fn parse_body(
             if !options.adblock_plus_syntax {
                 return Err(disabled(Syntax::AdblockPlus, body));
             }
-            Ok((Syntax::AdblockPlus, CosmeticBody::ScriptletInjection(scriptlet::parse_adblock_plus(body))))
+            Ok((Syntax::AdblockPlus, CosmeticBody::ScriptletInjection(scriptlet::parse_adblock_plus(body)?)))
         }
         "#%#" | "#@%#" => Ok((
             Syntax::AdGuard,
@@ -121,6 +144,12 @@ fn parse_body(
             },
         )),
         _ => Ok((Syntax::AdGuard, CosmeticBody::HtmlFiltering(body.value()))),
+    }
+}
+
+fn add_modifiers(to: &mut Option<ModifierList>, own: Vec<Modifier>) {
+    if !own.is_empty() {
+        to.get_or_insert_with(|| ModifierList { children: Vec::new() }).children.extend(own);
     }
 }
 
@@ -134,8 +163,8 @@ fn parse_modifier_list(pattern: Part<'_>) -> Result<(Option<ModifierList>, Part<
             pattern.text()
         )));
     };
-    let Some(close) = memchr::memrchr(b']', list.bytes()) else {
-        return Err(list.fault(format!(
+    let Some(close) = last_bracket(list) else {
+        return Err(list.trim_start().fault(format!(
             "Missing ']' at the end of the AdGuard modifier list in pattern '{}'",
             pattern.text()
         )));
@@ -149,6 +178,23 @@ fn parse_modifier_list(pattern: Part<'_>) -> Result<(Option<ModifierList>, Part<
     Ok((Some(modifiers), list.from(close + 1).trim()))
 }
 
+/// The last `]` outside strings and regular expressions, all seen from the end.
+fn last_bracket(list: Part<'_>) -> Option<usize> {
+    let mut quote = None;
+    for (at, &b) in list.bytes().iter().enumerate().rev() {
+        if list.is_escaped(at) {
+            continue;
+        }
+        match (quote, b) {
+            (None, b']') => return Some(at),
+            (None, b'/' | b'\'' | b'"') => quote = Some(b),
+            (Some(open), b) if open == b => quote = None,
+            _ => {}
+        }
+    }
+    None
+}
+
 /// Takes domains apart at their commas. A regular expression ends only at a comma behind a slash.
 fn parse_domains(list: Part<'_>) -> Result<Vec<Domain>, Fault> {
     let mut children = Vec::new();
@@ -158,7 +204,7 @@ fn parse_domains(list: Part<'_>) -> Result<Vec<Domain>, Fault> {
     if list.byte(0) == Some(b',') {
         return Err(list.fault("Value list cannot start with a separator"));
     }
-    if list.bytes().ends_with(b",") && !list.is_escaped(list.len() - 1) {
+    if list.bytes().ends_with(b",") {
         return Err(list.from(list.len() - 1).fault("Value list cannot end with a separator"));
     }
     let mut start = 0;

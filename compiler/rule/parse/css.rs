@@ -7,8 +7,9 @@ use super::Fault;
 use crate::rule::ast::CssInjectionRuleBody;
 use crate::rule::source::Part;
 
+/// What a token is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::rule) enum Kind {
     Space,
     Comment,
     Ident,
@@ -37,7 +38,7 @@ pub(super) enum Kind {
 
 impl Kind {
     /// The name of the token in messages.
-    pub(super) fn name(self) -> &'static str {
+    pub(in crate::rule) fn name(self) -> &'static str {
         match self {
             Kind::Space => "<whitespace-token>",
             Kind::Comment => "<comment-token>",
@@ -80,14 +81,14 @@ impl Kind {
 
 /// A token with where it stands in the text.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Token {
-    pub(super) kind: Kind,
-    pub(super) start: usize,
-    pub(super) end: usize,
+pub(in crate::rule) struct Token {
+    pub(in crate::rule) kind: Kind,
+    pub(in crate::rule) start: usize,
+    pub(in crate::rule) end: usize,
 }
 
 /// Pseudo-classes whose argument is plain text unless it begins with a quote.
-const TEXT_FUNCTIONS: [&[u8]; 8] = [
+const TEXT_FUNCTIONS: [&[u8]; 9] = [
     b"-abp-contains",
     b"contains",
     b"has-text",
@@ -96,10 +97,18 @@ const TEXT_FUNCTIONS: [&[u8]; 8] = [
     b"matches-css-after",
     b"matches-css-before",
     b"matches-property",
+    b"xpath",
 ];
 
 /// All tokens of a text whose brackets are balanced.
-pub(super) fn tokens(text: Part<'_>) -> Result<Vec<Token>, Fault> {
+pub(in crate::rule) fn tokens(text: Part<'_>) -> Result<Vec<Token>, Fault> {
+    let tokens = tokens_of_any(text);
+    check_balance(text, &tokens)?;
+    Ok(tokens)
+}
+
+/// All tokens of a text.
+pub(in crate::rule) fn tokens_of_any(text: Part<'_>) -> Vec<Token> {
     let mut lexer = Lexer { bytes: text.bytes(), at: 0 };
     let mut tokens = Vec::new();
     while lexer.at < lexer.bytes.len() {
@@ -110,15 +119,14 @@ pub(super) fn tokens(text: Part<'_>) -> Result<Vec<Token>, Fault> {
             let name = text.bytes().get(start..lexer.at - 1).unwrap_or_default();
             if TEXT_FUNCTIONS.iter().any(|function| function.eq_ignore_ascii_case(name)) {
                 let start = lexer.at;
-                lexer.plain_argument();
+                lexer.plain_argument(name.eq_ignore_ascii_case(b"xpath"));
                 if lexer.at > start {
                     tokens.push(Token { kind: Kind::Delim, start, end: lexer.at });
                 }
             }
         }
     }
-    check_balance(text, &tokens)?;
-    Ok(tokens)
+    tokens
 }
 
 fn check_balance(text: Part<'_>, tokens: &[Token]) -> Result<(), Fault> {
@@ -145,12 +153,14 @@ fn expected_but_got(expected: &str, got: &str) -> String {
 }
 
 fn missing(text: Part<'_>, expected: Kind) -> Fault {
-    text.from(text.len().saturating_sub(1)).fault(expected_but_got(expected.name(), "end of input"))
+    text.fault_at_end(expected_but_got(expected.name(), "end of input"))
 }
 
 /// Whether a body is a rule of a style sheet: something, then something in braces at the end.
 pub(super) fn looks_like_injection(body: Part<'_>) -> bool {
-    body.bytes().ends_with(b"}") && body.to(body.len().saturating_sub(2)).from(1).find(b'{').is_some()
+    let bytes = body.bytes();
+    let before_last = bytes.get(1..bytes.len().saturating_sub(2)).unwrap_or_default();
+    bytes.ends_with(b"}") && memchr::memchr(b'{', before_last).is_some()
 }
 
 /// Parses a selector with a block of declarations, which may stand in an `@media` block. What follows the first
@@ -197,7 +207,8 @@ fn up_to_block<'a>(
         match token.kind {
             Kind::Open(b'{') if depth == 0 => {
                 let Some((start, end)) = range else { return Err(body.from(token.start).fault(empty)) };
-                return Ok(body.slice(start, end));
+                // A blank may belong to an escape, and is none of the selector's even then.
+                return Ok(body.slice(start, end).trim());
             }
             Kind::Close(_) => depth = depth.saturating_sub(1),
             kind if kind.closed_by().is_some() => depth += 1,
@@ -217,8 +228,8 @@ fn extend(range: &mut Option<(usize, usize)>, token: Token) {
 
 /// The declarations of a block and whether one is `remove: true`; takes the closing brace, too.
 ///
-/// What stands between `remove` and the next token that is no blank counts as part of the list only if there is a
-/// token: `{ remove: true }` has the list `remove`, as the reference has it.
+/// The colon behind a name and the `true` of `remove: true` do not extend the list by themselves:
+/// `{ remove: true }` has the list `remove`, as the reference has it.
 fn block<'a>(
     body: Part<'a>,
     rest: &mut std::iter::Peekable<impl Iterator<Item = Token>>,
@@ -239,9 +250,11 @@ fn block<'a>(
             _ => {}
         }
         extend(&mut range, token);
-        let is_remove = token.kind == Kind::Ident && body.slice(token.start, token.end).text() == "remove";
-        if is_remove && rest.next_if(|next| next.kind == Kind::Colon).is_some() {
+        if token.kind == Kind::Ident && rest.next_if(|next| next.kind == Kind::Colon).is_some() {
             while rest.next_if(|next| next.kind == Kind::Space).is_some() {}
+            if body.slice(token.start, token.end).text() != "remove" {
+                continue;
+            }
             let Some(value) = rest.next() else { break };
             let text = body.slice(value.start, value.end);
             if value.kind != Kind::Ident {
@@ -413,8 +426,8 @@ impl Lexer<'_> {
     }
 
     /// The argument of a function that takes plain text, up to its closing parenthesis. An argument that begins
-    /// with a quote is left to the usual tokens.
-    fn plain_argument(&mut self) {
+    /// with a quote is left to the usual tokens. In XPath, double quotes protect parentheses.
+    fn plain_argument(&mut self, is_xpath: bool) {
         let start = self.at;
         self.skip_while(is_space);
         if matches!(self.peek(0), Some(b'"' | b'\'')) {
@@ -422,9 +435,12 @@ impl Lexer<'_> {
             return;
         }
         let mut depth = 0_usize;
+        let mut is_quoted = false;
         while let Some(b) = self.peek(0) {
             match b {
                 b'\\' => self.at += 1,
+                b'"' if is_xpath => is_quoted = !is_quoted,
+                _ if is_quoted => {}
                 b'(' => depth += 1,
                 b')' if depth == 0 => return,
                 b')' => depth -= 1,

@@ -53,8 +53,7 @@ pub(super) fn parse(condition: Part<'_>) -> Result<Expression, Fault> {
     let mut tokens = tokens.into_iter();
     'operand: loop {
         let Some(token) = tokens.next() else {
-            let last = condition.from(condition.len().saturating_sub(1));
-            return Err(last.fault("Unexpected end of the condition"));
+            return Err(condition.fault_at_end("Unexpected end of the condition"));
         };
         let mut node = match token.kind {
             Kind::Name => {

@@ -184,6 +184,11 @@ impl Reader<'_> {
                 self.at += name.len();
                 name
             }
+            // Names with escapes are not supported.
+            Some('\\') => {
+                self.bump();
+                return Err(self.invalid());
+            }
             _ => return Err(self.invalid()),
         };
         self.skip_blanks()?;

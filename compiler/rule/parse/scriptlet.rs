@@ -14,7 +14,7 @@ fn arguments<'a>(call: Part<'a>, whose: &str) -> Result<Part<'a>, Fault> {
         }
         _ => return Err(invalid("no opening parentheses '(' found")),
     }
-    if !call.bytes().ends_with(b")") {
+    if !call.bytes().ends_with(b")") || call.is_escaped(call.len() - 1) {
         return Err(invalid("no closing parentheses ')' found"));
     }
     Ok(call.slice(1, call.len() - 1))
@@ -101,7 +101,7 @@ fn ublock_parameter_end(list: Part<'_>) -> usize {
 }
 
 /// Parses `name argument; name argument`. Quotes and slashes hold blanks and semicolons together.
-pub(super) fn parse_adblock_plus(body: Part<'_>) -> ScriptletInjectionRuleBody {
+pub(super) fn parse_adblock_plus(body: Part<'_>) -> Result<ScriptletInjectionRuleBody, Fault> {
     let mut children = Vec::new();
     let mut parameters = Vec::new();
     let mut quote = None;
@@ -116,6 +116,9 @@ pub(super) fn parse_adblock_plus(body: Part<'_>) -> ScriptletInjectionRuleBody {
             (None, b'"' | b'\'' | b'/') => quote = Some(b),
             (None, b';') => {
                 parameters.extend(parameter(body.slice(start, at)).map(Some));
+                if parameters.is_empty() {
+                    return Err(body.from(at).fault("Empty scriptlet"));
+                }
                 children.push(ParameterList { children: std::mem::take(&mut parameters) });
                 start = at + 1;
             }
@@ -130,5 +133,5 @@ pub(super) fn parse_adblock_plus(body: Part<'_>) -> ScriptletInjectionRuleBody {
     if !parameters.is_empty() {
         children.push(ParameterList { children: parameters });
     }
-    ScriptletInjectionRuleBody { children }
+    Ok(ScriptletInjectionRuleBody { children })
 }

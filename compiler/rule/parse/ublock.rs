@@ -6,6 +6,9 @@ use super::css::{self, Kind, Token};
 use crate::rule::ast::{CosmeticBody, CssInjectionRuleBody, ElementHidingRuleBody, Modifier, Value};
 use crate::rule::source::Part;
 
+/// What the pseudo-classes are called.
+const MODIFIERS: [&[u8]; 4] = [b"style", b"remove", b"matches-path", b"matches-media"];
+
 /// A modifier that was found in a selector.
 struct Found<'a> {
     name: Part<'a>,
@@ -25,6 +28,14 @@ struct Open {
 
 /// Parses a selector with modifiers into the body without them and modifiers of the rule. `None` if it has none.
 pub(super) fn parse_selector(body: Part<'_>) -> Result<Option<(CosmeticBody, Vec<Modifier>)>, Fault> {
+    // Any other selector is not looked at more closely, whatever its brackets are like.
+    let may_have_some = MODIFIERS.iter().any(|name| {
+        memchr::memmem::find_iter(body.bytes(), name)
+            .any(|at| at > 0 && body.byte(at - 1) == Some(b':') && body.byte(at + name.len()) == Some(b'('))
+    });
+    if !may_have_some {
+        return Ok(None);
+    }
     let found = find_modifiers(body)?;
     if found.is_empty() {
         return Ok(None);
@@ -151,7 +162,7 @@ fn check_modifier<'a>(
     };
     if text != "matches-path" && !open.is_empty() {
         let message = format!("uBO modifier ':{text}(...)' cannot be nested");
-        return Err(body.slice(found.start, found.end).fault(message));
+        return Err(body.from(found.start).fault(message));
     }
     let is_not_blank = |token: &&Token| token.kind != Kind::Space;
     let (mut first, mut last) = (colon, close);
@@ -166,7 +177,7 @@ fn check_modifier<'a>(
             return Err(body.from(start_of(tokens, wrapper.colon.unwrap_or(wrapper.token))).fault(message));
         };
         let before = tokens.get(wrapper.token + 1..first).unwrap_or_default();
-        if let Some(other) = before.iter().find(is_not_blank) {
+        if let Some(other) = before.iter().rev().find(is_not_blank) {
             let message =
                 format!("Negated uBO modifier ':{text}(...)' cannot be preceded by '{}'", other.kind.name());
             return Err(body.from(other.start).fault(message));
