@@ -29,11 +29,13 @@ impl Allowances {
 /// Whether a name may stand in a rule. `is_limited` says that an option narrows the rule down, so that
 /// a whole public suffix does no harm.
 pub(crate) fn is_allowed(name: &str, allowances: Allowances, is_limited: bool) -> bool {
-    let Some(host) = host_of(name) else { return false };
+    let Some(host) = host_of(name).filter(|host| host.bytes().any(|b| b.is_ascii_alphanumeric())) else {
+        return false;
+    };
     if is_ip(&host) {
         return allowances.ip;
     }
-    if !is_well_formed(&host) || !host.bytes().any(|b| b.is_ascii_alphanumeric()) {
+    if !is_well_formed(&host) {
         return false;
     }
     let suffix = public_suffix::of(&host);
@@ -228,6 +230,8 @@ mod tests {
         assert!(passes("1.2.3"));
         // Without brackets the last colon begins a port, and too little is left.
         assert!(!is_allowed("::1", Allowances::IP, false));
+        assert!(is_allowed("::0:", Allowances::IP, false));
+        assert!(!is_allowed("::::", Allowances::IP, false));
     }
 
     #[test]

@@ -96,7 +96,11 @@ fn set_host(name: &str) -> Option<String> {
 /// Converts each label for itself. The reference checks the rules of right-to-left writing by label, the
 /// setter for the name as a whole, where `*` or a digit in another label breaks them.
 fn to_ascii_by_label(name: &str) -> Option<String> {
-    let labels: Option<Vec<String>> = host_part(name).split(DOTS).map(label_to_ascii).collect();
+    // What converting leaves out must not be taken for the end of a label.
+    let is_left_out =
+        |c: char| !c.is_ascii() && set_label(c.encode_utf8(&mut [0; 4])).is_some_and(|c| c.is_empty());
+    let host = host_part(name).replace(is_left_out, "");
+    let labels: Option<Vec<String>> = host.split(DOTS).map(label_to_ascii).collect();
     let labels = labels?;
     // A name that ends in a number is an IPv4 address or nothing.
     let last = labels.iter().rev().find(|label| !label.is_empty())?;
@@ -158,7 +162,7 @@ fn right_to_left(label: &str) -> Option<String> {
     if let Some(converted) = behind_right_to_left_letter(label) {
         return Some(converted);
     }
-    if behind_right_to_left_letter(first.encode_utf8(&mut [0; 4])).is_some() {
+    if behind_right_to_left_letter(&format!("{first}{RIGHT_TO_LEFT_LETTER}")).is_some() {
         return None;
     }
     // In a label that begins with one of those it doesn't check the last letter, behind which are marks only.
@@ -225,8 +229,18 @@ mod tests {
         check("||e١\u{5b0}.b^", "||xn--e-6fc44c.b^");
         check("||e،١.b^", "||xn--e-glc9w.b^");
         check("||١.XN--PAI-org^", "||xn--9hb.xn--pai-org^");
-        for refused in ["||e١א.b^", "||eא1.b^", "||e١é.b^", "||1١.b^", "||א1١.b^", "||\u{64e}א.b^", "||١-.b^"]
-        {
+        check("||e١\u{200b}.b^", "||xn--e-bqc.b^");
+        for refused in [
+            "||-aא.b^",
+            "||*b١.b^",
+            "||e١א.b^",
+            "||eא1.b^",
+            "||e١é.b^",
+            "||1١.b^",
+            "||א1١.b^",
+            "||\u{64e}א.b^",
+            "||١-.b^",
+        ] {
             check(refused, "||^");
         }
     }
@@ -234,6 +248,7 @@ mod tests {
     #[test]
     fn labels_that_have_nothing_encoded_stay() {
         check("||ñ.XN--zz--.xn--a%2Db-^", "||xn--ida.xn--zz--.xn--a-b-^");
+        check("||国.xn--\u{200b}com-org^", "||xn--vcs.xn--com-org^");
         check("||ñ.xn---net^", "||xn--ida.xn---net^");
         check("||\u{fc}.xn--p1i.9\u{200b}^", "||^");
         check("||ñ.xn---^", "||^");

@@ -129,7 +129,8 @@ fn is_same_reason(theirs: &str, ours: &str) -> bool {
         return theirs.contains("Failed to validate configuration")
             || both_say("cannot be used at both source and top");
     }
-    let ours = ours.lines().next().unwrap_or_default();
+    // What is quoted behind may be another line.
+    let ours = ours.lines().next().and_then(|line| line.split(" '").next()).unwrap_or_default();
     let reason = theirs.split_once("Error: ").map_or(theirs, |(_, reason)| reason);
     // Which of several mistakes in an expression is told first is the parser's affair.
     let is_expression = both_say("Invalid regular expression: ")

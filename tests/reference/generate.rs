@@ -68,7 +68,7 @@ const ADDRESSES: &[&str] = &[
 #[rustfmt::skip]
 const SPACES: &[&str] = &[
     " ", " ", " ", " ", "\t", "  ", " \t ", "\u{a0}", "\u{3000}", "\u{feff}", "\u{2028}", "\u{200b}",
-    "\u{85}", "\u{180e}", "\u{b}", "\u{c}", "\u{2009}", "\u{1680}",
+    "\u{85}", "\u{180e}", "\u{b}", "\u{c}", "\u{2009}", " \u{301}", "\u{200d} ", " \u{200d} ", " \u{fe0f} ", "\u{1680}",
 ];
 
 #[rustfmt::skip]
@@ -118,7 +118,7 @@ const SPECIALS: &[&str] = &[
     "^", "|", "$", "*", ".", ",", "=", "@", "#", "!", "/", "\\", ":", "[", "]", "%", "~", "-", "_", " ",
     "\t", "0", "255", "a", "Z", "ü", "ß", "ẞ", "пр", "。", "\u{feff}", "\u{a0}", "\u{200b}", "\u{2028}",
     "\u{0}", "\u{7f}", "\u{fffd}", "\u{1f600}", "||", "@@", "^$", "$$", "://", "?", "&", ";", "'", "\"",
-    "(", ")", "{", "}", "<", ">", "+", "xn--", "\u{85}", "א", "١", "K",
+    "(", ")", "{", "}", "<", ">", "+", "xn--", "\u{301}", "\u{200d}", "\u{fe0f}", "\u{1f3fb}", "\u{1f1e6}", "\u{20d0}", "\u{85}", "א", "١", "K",
 ];
 
 /// Lines of real lists, and what to make of them.
@@ -133,23 +133,26 @@ impl Lines {
     /// # Panics
     /// If the committed ones cannot be read.
     pub fn load() -> Lines {
-        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let committed =
-            ["fuzz.txt", "idn.txt", "hosts-anudeep.txt"].map(|name| here.join("../data/lists").join(name));
-        let beside =
-            ["easylist.txt", "adguard-sdn.txt"].map(|name| here.join("../../../shared/lists").join(name));
-        let mut real = Vec::new();
-        for (n, file) in committed.iter().chain(&beside).enumerate() {
-            let text = match fs::read_to_string(file) {
-                Ok(text) => text,
-                Err(error) if n < committed.len() => panic!("{}: {error}", file.display()),
-                Err(_) => continue,
-            };
-            // Large lists are much of the same.
-            let every = text.lines().count() / 10_000 + 1;
-            real.extend(text.lines().step_by(every).map(str::to_owned));
+        let mut lines = Lines::committed();
+        for name in ["easylist.txt", "adguard-sdn.txt"] {
+            let beside = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../../shared/lists").join(name);
+            lines.real.extend(fs::read_to_string(beside).iter().flat_map(|text| some_lines(text)));
         }
-        Lines { real }
+        lines
+    }
+
+    /// Reads the lists that are committed: what is made of these may be committed, too.
+    ///
+    /// # Panics
+    /// If they cannot be read.
+    pub fn committed() -> Lines {
+        let folder = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../data/lists");
+        let names = ["fuzz.txt", "idn.txt", "hosts-anudeep.txt"];
+        let texts = names.map(|name| match fs::read_to_string(folder.join(name)) {
+            Ok(text) => text,
+            Err(error) => panic!("{name}: {error}"),
+        });
+        Lines { real: texts.iter().flat_map(|text| some_lines(text)).collect() }
     }
 
     /// A line without CR and LF.
@@ -203,6 +206,12 @@ impl Lines {
         }
         chars.into_iter().collect()
     }
+}
+
+/// About ten thousand lines: large lists are much of the same.
+fn some_lines(text: &str) -> impl Iterator<Item = String> {
+    let every = text.lines().count() / 10_000 + 1;
+    text.lines().step_by(every).map(str::to_owned)
 }
 
 /// A name or something that might be taken for one.
@@ -573,6 +582,12 @@ fn text(random: &mut Random, lines: &Lines, n_lines: usize, directives: &Directi
     }
     text += random.pick(&["", "", "\n", "  \r\n ", "\u{feff}", "\r"]);
     text
+}
+
+/// The text of a file that includes nothing and may be broken.
+pub fn text_of_a_file(random: &mut Random, lines: &Lines, n_lines: usize) -> String {
+    let has_odd = random.once_in(4);
+    text(random, lines, n_lines, &Directives { includes: &[], has_odd })
 }
 
 /// A condition that has a value.
