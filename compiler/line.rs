@@ -34,7 +34,11 @@ pub(crate) fn is_blank(line: &str) -> bool {
 /// A comment begins with `!`, `# ` or `####`, or is a lone `#`. Everything else that begins with `#`
 /// may be a cosmetic rule, and an indented `!` is a rule too.
 pub(crate) fn is_comment(line: &str) -> bool {
-    line.starts_with('!') || line.starts_with("# ") || line.starts_with("####") || line == "#"
+    match line.as_bytes() {
+        [b'!', ..] | [b'#'] | [b'#', b' ', ..] => true,
+        [b'#', rest @ ..] => rest.starts_with(b"###"),
+        _ => false,
+    }
 }
 
 /// A rule is every line that is neither blank nor a comment.
