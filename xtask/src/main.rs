@@ -40,7 +40,7 @@ enum Command {
     Build,
     /// Measures, side by side, and writes target/bench/NAME.json
     Bench {
-        /// Benchmarks to run: limits, auth, compile
+        /// Benchmarks to run: limits, auth, compile, growth
         names: Vec<String>,
     },
     /// Applies migrations to local databases, or with --remote to deployed ones
