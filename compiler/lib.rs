@@ -11,13 +11,13 @@
 //! - saying which texts it takes, and finding includes in them ([`Compilation`]),
 //! - conditions, exclusions, inclusions and the thirteen transformations ([`Transformation`]),
 //! - the headers, for which the time is an argument ([`Stamp`]).
+//! - rules as syntax trees, and in other ad blockers' words ([`rule`]).
 //!
 //! # Out of scope
 //!
 //! - Fetching: size, time, redirects, content types, and which hosts may be fetched from at all. Bytes are
 //!   expected as UTF-8 text with invalid ones replaced.
 //! - JSON, HTTP, caching, check sums, storage, logging, clocks, randomness.
-//! - Syntax trees and conversion of rules between ad blockers.
 //!
 //! # Invariants
 //!

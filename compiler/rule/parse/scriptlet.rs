@@ -50,7 +50,7 @@ pub(super) fn parse_adguard(call: Part<'_>) -> Result<ScriptletInjectionRuleBody
         let Some(end) = memchr::memchr_iter(quote, content.bytes()).find(|&at| !content.is_escaped(at))
         else {
             let rest = call.from(rest.offset_in(call));
-            return Err(rest.fault("Invalid ADG scriptlet call, no closing quote found"));
+            return Err(rest.fault("Invalid ADG scriptlet call, unclosed parameter"));
         };
         parameters.push(Some(rest.to(end + 2).value()));
         rest = rest.from(end + 2).trim_start();
@@ -110,7 +110,7 @@ fn ublock_parameter_end(list: Part<'_>) -> usize {
 }
 
 /// Parses `name argument; name argument`. Quotes and slashes hold blanks and semicolons together.
-pub(super) fn parse_adblock_plus(body: Part<'_>) -> Result<ScriptletInjectionRuleBody, Fault> {
+pub(super) fn parse_adblock_plus(body: Part<'_>) -> ScriptletInjectionRuleBody {
     let mut children = Vec::new();
     let mut parameters = Vec::new();
     let mut quote = None;
@@ -125,9 +125,6 @@ pub(super) fn parse_adblock_plus(body: Part<'_>) -> Result<ScriptletInjectionRul
             (None, b'"' | b'\'' | b'/') => quote = Some(b),
             (None, b';') => {
                 parameters.extend(parameter(body.slice(start, at)).map(Some));
-                if parameters.is_empty() {
-                    return Err(body.from(at).fault("Empty scriptlet"));
-                }
                 children.push(ParameterList { children: std::mem::take(&mut parameters) });
                 start = at + 1;
             }
@@ -142,5 +139,5 @@ pub(super) fn parse_adblock_plus(body: Part<'_>) -> Result<ScriptletInjectionRul
     if !parameters.is_empty() {
         children.push(ParameterList { children: parameters });
     }
-    Ok(ScriptletInjectionRuleBody { children })
+    ScriptletInjectionRuleBody { children }
 }
