@@ -343,7 +343,7 @@ impl Writer {
         self.finish_compound(true)?;
         if let Some(Lengths { at, min, max }) = self.lengths.take() {
             let min = min.unwrap_or(0.0);
-            let max = max.map_or(String::new(), |max| number_text(max));
+            let max = max.map_or(String::new(), number_text);
             self.text.insert_str(at, &format!(":contains(/^(?=.{{{},{max}}}$).*/s)", number_text(min)));
         }
         Ok(())
