@@ -94,9 +94,7 @@ fn parse_body(
             }
             if options.adblock_plus_syntax && memchr::memchr2(b'{', b'}', body.bytes()).is_some() {
                 css::tokens(body)?;
-                if css::looks_like_injection(body)
-                    && let Ok(injection) = css::parse_injection(body)
-                {
+                if let Ok(injection) = css::parse_injection(body) {
                     return Ok((Syntax::AdblockPlus, CosmeticBody::CssInjection(injection)));
                 }
             }
