@@ -1,11 +1,12 @@
 //! Rules as trees: what `@adguard/agtree` gives for them, and what must hold for any text.
 
 #![allow(
+    clippy::disallowed_methods,
     clippy::expect_used,
     clippy::indexing_slicing,
     clippy::panic,
     clippy::unwrap_used,
-    reason = "a test fails by panicking"
+    reason = "a test fails by panicking, and has a clock"
 )]
 
 mod support;
