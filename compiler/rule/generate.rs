@@ -53,7 +53,8 @@ pub(super) fn generate(rule: &Rule) -> String {
             }
         }
         RuleKind::PreProcessor(directive) => {
-            push(&mut to, &["!#", &directive.name.value]);
+            let name = &directive.name.value;
+            push(&mut to, &["!#", if name.starts_with('#') { " " } else { "" }, name]);
             match &directive.params {
                 None => {}
                 Some(PreProcessorParams::Value(value)) => push(&mut to, &[" ", &value.value]),
@@ -194,7 +195,7 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
     match find_separator(Source::new(to).all()) {
         Some((found, len)) if (found, len) == (at, separator.len()) => {}
         // A domain that begins or ends like a separator is kept from being one.
-        Some((0, _)) => to.insert(0, ' '),
+        Some((0, _)) if to.starts_with("##") || to.starts_with("#@#") => to.insert(0, ' '),
         _ => to.insert(at, if matches!(separator, "##" | "#@#") { '\t' } else { ' ' }),
     }
     match &rule.body {
