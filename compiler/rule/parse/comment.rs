@@ -24,7 +24,7 @@ const HEADERS: [&str; 12] = [
 ];
 
 /// The command that configures linter rules; others begin so, in any case.
-const LINTER: &str = "aglint";
+pub(in crate::rule) const LINTER: &str = "aglint";
 
 /// The one directive with a list of parameters.
 const AFFINITY: &str = "safari_cb_affinity";
