@@ -99,7 +99,9 @@ pub(super) fn generate(rule: &Rule) -> String {
             }
             // A blank keeps what looks like a separator of cosmetic rules from being one.
             if let Some((at, _)) = find_separator(Source::new(&to).all()) {
-                to.insert(if at == 0 { 0 } else { end_of_pattern }, ' ');
+                let is_commentlike =
+                    to.get(at..).is_some_and(|rest| rest.starts_with("##") || rest.starts_with("#@#"));
+                to.insert(if is_commentlike { at } else { end_of_pattern }, ' ');
             }
         }
         RuleKind::Host(host) => {
