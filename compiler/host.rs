@@ -154,7 +154,7 @@ fn utf16_length(text: &str) -> usize {
 }
 
 /// Whether a host looks like an IP address; numbers and groups are not checked.
-fn is_ip(host: &str) -> bool {
+pub(crate) fn is_ip(host: &str) -> bool {
     looks_like_ipv4(host) || looks_like_ipv6(host)
 }
 
