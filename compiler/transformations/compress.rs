@@ -5,12 +5,11 @@
 //! Allow rules and rules with options pass through and cover nothing. Case matters; the order of first
 //! appearance stays.
 
-use std::hash::{BuildHasher, Hasher};
-
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::is_seen_from_the_start;
+use super::rule_hosts::suffixes;
 use crate::adblock_parts::AdblockParts;
 use crate::line::{hosts_names, is_comment, is_plain_domain, trim};
 use crate::text::{Line, Pages};
@@ -152,24 +151,6 @@ fn hash_name(hashing: &FixedState, name: &str) -> u64 {
 /// The proper parents of a name, the shortest first.
 fn parents<'a>(hashing: &FixedState, name: &'a str) -> impl Iterator<Item = (u64, &'a str)> {
     suffixes(hashing, name).filter(move |(_, suffix)| suffix.len() < name.len())
-}
-
-/// Every run of last labels of a name with its hash, the shortest first.
-fn suffixes<'a>(hashing: &FixedState, name: &'a str) -> impl Iterator<Item = (u64, &'a str)> {
-    let mut dots = memchr::memrchr_iter(b'.', name.as_bytes());
-    let mut hash = 0;
-    let mut end = Some(name.len());
-    std::iter::from_fn(move || {
-        let label_end = end?;
-        let dot = dots.next();
-        end = dot;
-        let start = dot.map_or(0, |dot| dot + 1);
-        let mut hasher = hashing.build_hasher();
-        hasher.write_u64(hash);
-        hasher.write(name.as_bytes().get(start..label_end).unwrap_or_default());
-        hash = hasher.finish();
-        Some((hash, name.get(start..).unwrap_or("")))
-    })
 }
 
 #[cfg(test)]
