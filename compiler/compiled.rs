@@ -34,6 +34,14 @@ impl Compiled {
         self.header.iter().map(String::as_str).chain(self.body())
     }
 
+    /// A line by its place among [`lines`](Compiled::lines), for those who go through them in several turns.
+    pub fn line(&self, n: usize) -> Option<&str> {
+        match n.checked_sub(self.header.len()) {
+            None => self.header.get(n).map(String::as_str),
+            Some(n) => self.lines.get(n).map(|&line| self.pages.text(line)),
+        }
+    }
+
     /// How many lines there are, the header included.
     pub fn n_lines(&self) -> usize {
         self.header.len() + self.lines.len()

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use crate::line::MAX_LABEL_LENGTH;
+use crate::line::{MAX_LABEL_LENGTH, labels};
 use crate::public_suffix;
 
 /// The longest host, in UTF-16 units (the reference measures JavaScript strings).
@@ -29,6 +29,9 @@ impl Allowances {
 /// Whether a name may stand in a rule. `is_limited` says that an option narrows the rule down, so that
 /// a whole public suffix does no harm.
 pub(crate) fn is_allowed(name: &str, allowances: Allowances, is_limited: bool) -> bool {
+    if is_ordinary(name) {
+        return is_limited || is_no_suffix(name, allowances);
+    }
     let Some(host) = host_of(name).filter(|host| host.bytes().any(|b| b.is_ascii_alphanumeric())) else {
         return false;
     };
@@ -38,8 +41,39 @@ pub(crate) fn is_allowed(name: &str, allowances: Allowances, is_limited: bool) -
     if !is_well_formed(&host) {
         return false;
     }
-    let suffix = public_suffix::of(&host);
-    is_limited || suffix.name != host || (allowances.public_suffix && suffix.is_known)
+    is_limited || is_no_suffix(&host, allowances)
+}
+
+/// Whether a host is no whole public suffix, or one that may be blocked.
+fn is_no_suffix(host: &str, allowances: Allowances) -> bool {
+    match public_suffix::of_whole(host) {
+        None => true,
+        Some(suffix) => allowances.public_suffix && suffix.is_known,
+    }
+}
+
+/// Whether a name is what nearly all names are, found in one walk over it: labels of 1 to 63 lower-case letters,
+/// digits and inner hyphens, one letter at least. Such a name is a well-formed host as it stands, no
+/// address and no pattern.
+pub(crate) fn is_ordinary(name: &str) -> bool {
+    let mut label_length = 0;
+    let mut has_letter = false;
+    let mut previous = b'.';
+    for b in name.bytes() {
+        match b {
+            b'a'..=b'z' => has_letter = true,
+            b'0'..=b'9' => {}
+            b'-' if label_length > 0 => {}
+            b'.' if label_length > 0 && previous != b'-' => label_length = usize::MAX,
+            _ => return false,
+        }
+        label_length = label_length.wrapping_add(1);
+        if label_length > MAX_LABEL_LENGTH {
+            return false;
+        }
+        previous = b;
+    }
+    has_letter && label_length > 0 && previous != b'-' && name.len() <= MAX_HOST_LENGTH
 }
 
 /// Whether a name has an IP address for its host, as `1.2.3.4` and `://1.2.3.4` have.
@@ -50,7 +84,7 @@ pub(crate) fn is_address(name: &str) -> bool {
 /// Whether a name, as it is written, is its own public suffix.
 pub(crate) fn is_public_suffix(name: &str) -> bool {
     host_of(name).is_some_and(|host| {
-        !is_ip(&host) && is_well_formed(&host) && host == name && public_suffix::of(&host).name == name
+        !is_ip(&host) && is_well_formed(&host) && host == name && public_suffix::of_whole(&host).is_some()
     })
 }
 
@@ -64,9 +98,9 @@ pub(crate) fn is_registrable_domain(name: &str) -> bool {
     if !is_well_formed(name) || name.starts_with('_') || name.ends_with('.') || is_ip(name) {
         return false;
     }
-    let suffix = public_suffix::of(name).name;
-    let label = name.strip_suffix(suffix).and_then(|rest| rest.strip_suffix('.'));
-    label.is_some_and(|label| !label.is_empty() && !label.contains('.'))
+    let parent = name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, parent)| parent);
+    parent.is_some_and(|parent| public_suffix::of_whole(parent).is_some())
+        && public_suffix::of_whole(name).is_none()
 }
 
 /// The host in a name: the name itself if it is well formed, otherwise what a URL has as its host.
@@ -133,7 +167,7 @@ fn is_well_formed(name: &str) -> bool {
         return false;
     }
     let is_label_byte = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_') || !b.is_ascii();
-    let mut labels = name.split('.').peekable();
+    let mut labels = labels(name).peekable();
     let mut is_first = true;
     while let Some(label) = labels.next() {
         let is_last = labels.peek().is_none();

@@ -18,6 +18,10 @@ pub(crate) struct IpPattern<'a> {
 impl<'a> IpPattern<'a> {
     /// Reads a pattern; `None` when it is not of this kind.
     pub(crate) fn parse(pattern: &'a str) -> Option<Self> {
+        // Nearly all patterns end here: an address has nothing else between its numbers.
+        if !pattern.bytes().all(|b| matches!(b, b'0'..=b'9' | b'.' | b'*' | b'|' | b'^')) {
+            return None;
+        }
         let rest = pattern.strip_prefix("||").or_else(|| pattern.strip_prefix('|')).unwrap_or(pattern);
         let prefix = pattern.get(..pattern.len() - rest.len())?;
         let body = rest.strip_suffix("^|").or_else(|| rest.strip_suffix('^')).unwrap_or(rest);

@@ -7,7 +7,7 @@
 //!
 //! # In scope
 //!
-//! - checking a configuration ([`Configuration`]),
+//! - reading and checking a configuration ([`Configuration`]),
 //! - saying which texts it takes, and finding includes in them ([`Compilation`]),
 //! - conditions, exclusions, inclusions and the transformations, the reference's thirteen and two more ([`Transformation`]),
 //! - the headers, for which the time is an argument ([`Stamp`]).
@@ -16,7 +16,7 @@
 //!
 //! - Fetching: size, time, redirects, content types, and which hosts may be fetched from at all. Bytes are
 //!   expected as UTF-8 text with invalid ones replaced.
-//! - JSON, HTTP, caching, check sums, storage, logging, clocks, randomness.
+//! - HTTP, caching, check sums, storage, logging, clocks, randomness.
 //! - Syntax trees and conversion of rules between ad blockers.
 //!
 //! # Invariants
@@ -54,8 +54,8 @@ pub use compilation::{Compilation, CompileError, MAX_INCLUDE_DEPTH, Purpose, Tex
 pub use compiled::Compiled;
 pub use condition::ConditionError;
 pub use configuration::{
-    Configuration, ConfigurationDraft, ConfigurationIssue, LevelDraft, MAX_FIELD_BYTES, MAX_NAME_CHARS,
-    MAX_PATTERNS, MAX_SOURCES, MAX_TEXTS, Source, SourceDraft,
+    Configuration, ConfigurationDraft, ConfigurationIssue, IssueCode, LevelDraft, MAX_FIELD_BYTES,
+    MAX_NAME_CHARS, MAX_PATTERNS, MAX_SOURCES, MAX_TEXTS, Source, SourceDraft,
 };
 pub use header::Stamp;
 pub use location::{IncludeError, Location};
@@ -69,6 +69,7 @@ mod compilation;
 mod compiled;
 mod condition;
 mod configuration;
+pub mod diff;
 mod header;
 mod host;
 mod ip_pattern;

@@ -10,17 +10,10 @@ use hashbrown::HashMap;
 
 const RULES: &str = include_str!("data/public_suffixes.txt");
 
-/// No rule has more labels than this, so no name is looked up further to the left. A test checks it.
-const MAX_RULE_LABELS: usize = 4;
-
-/// The last labels that hold most of all names; for them the list is not asked at all.
-const TAKEN_AS_THEY_ARE: [&str; 6] = ["com", "org", "edu", "gov", "net", "de"];
-
-/// The suffix of a name.
+/// A name that is a suffix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PublicSuffix<'a> {
-    pub(crate) name: &'a str,
-    /// Whether the list knows it; otherwise it is merely the last label.
+pub(crate) struct PublicSuffix {
+    /// Whether the list knows it; otherwise it is merely a name of one label.
     pub(crate) is_known: bool,
 }
 
@@ -31,8 +24,10 @@ struct Rule {
     is_suffix: bool,
     /// Every name one label longer is a suffix.
     is_parent_of_suffixes: bool,
-    /// The name is not a suffix although its parent says so; its parent is.
+    /// The name is not a suffix although its parent says so.
     is_exception: bool,
+    /// There are rules for names one label longer.
+    has_children: bool,
 }
 
 /// Built once, at the first look-up: 7,378 short names, a fraction of a millisecond.
@@ -41,86 +36,103 @@ static TABLE: LazyLock<HashMap<&'static str, Rule, FixedState>> = LazyLock::new(
     // The keys are our own data, so a fixed seed gives nobody a way to make them collide.
     let mut table: HashMap<_, Rule, _> = HashMap::with_capacity_and_hasher(8192, FixedState::with_seed(0));
     for line in lines {
-        if let Some(name) = line.strip_prefix('!') {
-            table.entry(name).or_default().is_exception = true;
-        } else if let Some(parent) = line.strip_prefix("*.") {
+        if let Some(parent) = line.strip_prefix("*.") {
             table.entry(parent).or_default().is_parent_of_suffixes = true;
-        } else {
-            table.entry(line).or_default().is_suffix = true;
+            continue;
+        }
+        let exception = line.strip_prefix('!');
+        let name = exception.unwrap_or(line);
+        let rule = table.entry(name).or_default();
+        rule.is_exception |= exception.is_some();
+        rule.is_suffix |= exception.is_none();
+        if let Some((_, parent)) = name.split_once('.') {
+            table.entry(parent).or_default().has_children = true;
         }
     }
     table
 });
 
-/// The public suffix of a host name, which is the name itself if it is one.
+/// The host name as a public suffix, if it is one as a whole. A name of one label always is.
 ///
 /// The name is looked up as it stands: lower case, without a final dot.
-pub(crate) fn of(host: &str) -> PublicSuffix<'_> {
-    let last_label = host.rsplit('.').next().unwrap_or(host);
-    if last_label.len() < host.len() && TAKEN_AS_THEY_ARE.contains(&last_label) {
-        return PublicSuffix { name: last_label, is_known: true };
+pub(crate) fn of_whole(host: &str) -> Option<PublicSuffix> {
+    let rule_of = |name: &str| TABLE.get(name).copied().unwrap_or_default();
+    let Some(dot) = host.bytes().position(|b| b == b'.') else {
+        return Some(PublicSuffix { is_known: rule_of(host).is_suffix });
+    };
+    // The parent decides nearly always: most top-level domains have no rules below them, and the parents of
+    // longer names are mostly in no rule.
+    let parent = rule_of(host.get(dot + 1..)?);
+    if !(parent.has_children || parent.is_parent_of_suffixes) {
+        return None;
     }
-    let mut found = None;
-    let mut parent = "";
-    let mut parent_rule = Rule::default();
-    let starts = memchr::memrchr_iter(b'.', host.as_bytes()).map(|dot| dot + 1).chain([0]);
-    for start in starts.take(MAX_RULE_LABELS) {
-        let name = host.get(start..).unwrap_or("");
-        let rule = TABLE.get(name).copied().unwrap_or_default();
-        if rule.is_exception {
-            found = Some(parent);
-            break;
-        }
-        if rule.is_suffix || parent_rule.is_parent_of_suffixes {
-            found = Some(name);
-        }
-        (parent, parent_rule) = (name, rule);
-    }
-    PublicSuffix { name: found.unwrap_or(last_label), is_known: found.is_some() }
+    let own = rule_of(host);
+    let is_suffix = !own.is_exception && (own.is_suffix || parent.is_parent_of_suffixes);
+    is_suffix.then_some(PublicSuffix { is_known: true })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn check(host: &str, suffix: &str, is_known: bool) {
-        assert_eq!(of(host), PublicSuffix { name: suffix, is_known }, "{host}");
+    fn check(host: &str, is_known: Option<bool>) {
+        assert_eq!(of_whole(host).map(|suffix| suffix.is_known), is_known, "{host}");
     }
 
     #[test]
-    fn the_longest_rule_wins() {
-        check("example.org", "org", true);
-        check("org", "org", true);
-        check("a.b.co.uk", "co.uk", true);
-        check("co.uk", "co.uk", true);
-        check("a.github.io", "io", true);
-        check("x.unknown", "unknown", false);
-        check("localhost", "localhost", false);
-        check("пример.рф", "рф", true);
+    fn only_whole_names_count() {
+        for host in ["org", "co.uk", "рф"] {
+            check(host, Some(true));
+        }
+        for host in ["unknown", "localhost"] {
+            check(host, Some(false));
+        }
+        for host in [
+            "example.org",
+            "a.co.uk",
+            "a.b.co.uk",
+            "github.io",
+            "a.github.io",
+            "x.unknown",
+            ".org",
+            "пример.рф",
+        ] {
+            check(host, None);
+        }
     }
 
     #[test]
     fn stars_and_exceptions() {
-        check("a.b.ck", "b.ck", true);
-        check("ck", "ck", false);
-        check("www.ck", "ck", true);
-        check("x.city.kobe.jp", "kobe.jp", true);
-        check("x.y.kobe.jp", "y.kobe.jp", true);
-        check("kobe.jp", "jp", true);
+        for host in ["b.ck", "y.kobe.jp"] {
+            check(host, Some(true));
+        }
+        check("ck", Some(false));
+        for host in
+            ["a.b.ck", "www.ck", "a.www.ck", "city.kobe.jp", "x.city.kobe.jp", "x.y.kobe.jp", "kobe.jp"]
+        {
+            check(host, None);
+        }
     }
 
+    /// The reference takes the last label of these for the suffix without asking its list.
+    #[test]
+    fn no_rule_lies_below_the_largest_top_level_domains() {
+        for name in ["com", "org", "edu", "gov", "net", "de"] {
+            let rule = TABLE.get(name).copied().unwrap_or_default();
+            assert!(rule.is_suffix && !rule.has_children && !rule.is_parent_of_suffixes, "{name}");
+        }
+    }
+
+    /// An exception, and a rule right below a starred name, end the star's reach; the look-up of a whole name
+    /// relies on no rule lying deeper.
     #[test]
     fn the_data_is_as_the_lookup_assumes() {
-        let labels = |name: &str| name.split('.').count();
-        assert!(TABLE.keys().all(|name| labels(name) <= MAX_RULE_LABELS));
-        // A rule right below a starred name would hide the star; there is none.
-        for (name, rule) in TABLE.iter().filter(|(_, rule)| rule.is_suffix) {
+        for (name, rule) in TABLE.iter() {
             let parent = name.split_once('.').map_or("", |(_, parent)| parent);
-            assert!(
-                !TABLE.get(parent).is_some_and(|rule| rule.is_parent_of_suffixes),
-                "{name} {}",
-                rule.is_suffix
-            );
+            let parent = TABLE.get(parent).copied().unwrap_or_default();
+            assert!(!(rule.is_suffix && parent.is_parent_of_suffixes), "{name}");
+            assert!(!(parent.is_exception || rule.is_exception && rule.has_children), "{name}");
+            assert!(!(rule.is_parent_of_suffixes && name.split('.').count() > 3), "{name}");
         }
     }
 }

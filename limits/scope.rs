@@ -88,6 +88,8 @@ pub enum Demand {
     Anybody,
     /// An account is not needed; whoever calls with a key needs the scope.
     Anyone(Scope),
+    /// An account, by any credential; a key needs the scope.
+    Account(Scope),
     /// A person who signed in.
     Person,
     /// One of the people who run the service, signed in or with the admin key.
@@ -121,7 +123,7 @@ pub enum Forbidden {
 pub fn authorize(rights: &Rights, demand: Demand) -> Result<(), Forbidden> {
     match (demand, &rights.scopes) {
         (Demand::Public | Demand::Anybody, _) | (Demand::Anyone(_), None) => Ok(()),
-        (Demand::Anyone(scope), Some(scopes)) => {
+        (Demand::Anyone(scope) | Demand::Account(scope), Some(scopes)) => {
             if scopes.contains(&scope) {
                 Ok(())
             } else {
@@ -129,6 +131,7 @@ pub fn authorize(rights: &Rights, demand: Demand) -> Result<(), Forbidden> {
             }
         }
         _ if rights.tier == Tier::Anonymous => Err(Forbidden::Anonymous),
+        (Demand::Account(_), None) => Ok(()),
         (Demand::Person | Demand::Admin, Some(_)) => Err(Forbidden::NotAPerson),
         (Demand::Person, None) => Ok(()),
         (Demand::Admin, None) if rights.tier != Tier::Admin => {
@@ -156,15 +159,19 @@ mod tests {
         for rights in [Rights::ANONYMOUS, person(Tier::Free, Role::User)] {
             assert_eq!(authorize(&rights, Demand::Anyone(Scope::Compile)), Ok(()));
         }
-        assert_eq!(authorize(&Rights::ANONYMOUS, Demand::Person), Err(Forbidden::Anonymous));
-        assert_eq!(authorize(&person(Tier::Free, Role::User), Demand::Person), Ok(()));
+        for demand in [Demand::Account(Scope::Compile), Demand::Person] {
+            assert_eq!(authorize(&Rights::ANONYMOUS, demand), Err(Forbidden::Anonymous));
+            assert_eq!(authorize(&person(Tier::Free, Role::User), demand), Ok(()));
+        }
     }
 
     #[test]
     fn a_key_may_do_what_it_names() {
         let rules = key(Tier::Pro, &[Scope::Rules]);
-        assert_eq!(authorize(&rules, Demand::Anyone(Scope::Rules)), Ok(()));
-        assert_eq!(authorize(&rules, Demand::Anyone(Scope::Compile)), Err(Forbidden::Scope(Scope::Compile)));
+        for demand in [Demand::Anyone, Demand::Account] {
+            assert_eq!(authorize(&rules, demand(Scope::Rules)), Ok(()));
+            assert_eq!(authorize(&rules, demand(Scope::Compile)), Err(Forbidden::Scope(Scope::Compile)));
+        }
         assert_eq!(authorize(&rules, Demand::Person), Err(Forbidden::NotAPerson));
         for demand in [Demand::Public, Demand::Anybody] {
             assert_eq!(authorize(&rules, demand), Ok(()));

@@ -1,9 +1,13 @@
 //! Request bodies, never larger than the bound.
 
-use futures::StreamExt;
+use futures::AsyncReadExt;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::Segment;
+use wasm_streams::ReadableStream;
+use wasm_streams::readable::IntoAsyncRead;
+use worker::wasm_bindgen::{JsCast, JsValue};
+use worker::web_sys;
 
 use crate::error::ApiError;
 use crate::incoming::Incoming;
@@ -26,20 +30,49 @@ pub fn check_announced_size(request: &Incoming, limit: u64) -> Result<(), ApiErr
 /// [`ApiError::BodyTooLarge`], or a connection that broke.
 pub async fn read(request: &Incoming, limit: u64) -> Result<Vec<u8>, ApiError> {
     let mut bytes = Vec::new();
-    if !request.has_body() {
-        return Ok(bytes);
-    }
-    let mut platform = request.to_platform();
-    let mut chunks = platform.stream()?;
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk?;
+    let Some(stream) = request.body() else { return Ok(bytes) };
+    let mut chunks = Chunks::of(stream)?;
+    while let Some(chunk) = chunks.next().await? {
         let size = bytes.len() as u64 + chunk.len() as u64;
         if size > limit {
             return Err(ApiError::BodyTooLarge { size, limit });
         }
-        bytes.extend_from_slice(&chunk);
+        bytes.extend_from_slice(chunk);
     }
     Ok(bytes)
+}
+
+/// How much of a body is read at a time, in bytes. The platform itself hands over a few kilobytes.
+const CHUNK_BYTES: usize = 64 * 1024;
+
+/// A body, read through one buffer. Where the platform makes a new one for every few kilobytes, they are
+/// garbage that counts as the isolate's memory for a while: for a long source, as much as it is long.
+pub struct Chunks {
+    reader: IntoAsyncRead<'static>,
+    buffer: Vec<u8>,
+}
+
+impl Chunks {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// If somebody else reads it already.
+    pub fn of(stream: web_sys::ReadableStream) -> worker::Result<Self> {
+        let stream = ReadableStream::from_raw(stream.unchecked_into());
+        let reader =
+            stream.try_into_async_read().map_err(|(error, _)| worker::Error::from(JsValue::from(error)))?;
+        Ok(Self { reader, buffer: vec![0; CHUNK_BYTES] })
+    }
+
+    /// The next bytes; none at the end.
+    ///
+    /// # Errors
+    /// If the connection breaks.
+    pub async fn next(&mut self) -> worker::Result<Option<&[u8]>> {
+        let n_bytes = self.reader.read(&mut self.buffer).await;
+        let n_bytes = n_bytes.map_err(|error| worker::Error::RustError(error.to_string()))?;
+        Ok(self.buffer.get(..n_bytes).filter(|bytes| !bytes.is_empty()))
+    }
 }
 
 /// Reads a body of JSON of one shape. An empty one counts as `null`.
@@ -49,6 +82,20 @@ pub async fn read(request: &Incoming, limit: u64) -> Result<Vec<u8>, ApiError> {
 pub async fn read_json<T: DeserializeOwned>(request: &Incoming, limit: u64) -> Result<T, ApiError> {
     let bytes = read(request, limit).await?;
     parse_json(if bytes.is_empty() { b"null" } else { &bytes })
+}
+
+/// The same for routes that tell a wrong shape as something that can't be, as their clients expect.
+///
+/// # Errors
+/// [`ApiError::Unprocessable`] instead of [`ApiError::Invalid`].
+pub async fn read_or_unprocessable<T: DeserializeOwned>(
+    request: &Incoming,
+    limit: u64,
+) -> Result<T, ApiError> {
+    read_json(request, limit).await.map_err(|error| match error {
+        ApiError::Invalid { issues } => ApiError::Unprocessable { detail: issues },
+        other => other,
+    })
 }
 
 /// JSON of one shape.

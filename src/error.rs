@@ -113,12 +113,27 @@ pub enum ApiError {
         /// Bytes allowed.
         limit: u64,
     },
+    /// What was asked for is too much to be told at once.
+    AnswerTooLarge {
+        /// Bytes allowed.
+        limit: usize,
+    },
     /// The body is not JSON.
     NotJson,
     /// The body is JSON of the wrong shape.
     Invalid {
         /// `/path: message`, several joined by a comma.
         issues: String,
+    },
+    /// The body is JSON of the right shape and says something that can't be.
+    Unprocessable {
+        /// What, and what it must be.
+        detail: String,
+    },
+    /// A configuration is not good.
+    ConfigurationInvalid {
+        /// Everything that is wrong with it.
+        errors: Vec<Value>,
     },
     /// A source lies where the service doesn't go.
     SourceForbidden {
@@ -316,12 +331,23 @@ impl ApiError {
                     format!("Request body size ({size} bytes) exceeds maximum allowed size ({limit} bytes)");
                 face(413, "payload-too-large", "body_too_large", "Payload Too Large", detail)
             }
+            Self::AnswerTooLarge { limit } => {
+                let detail = format!("The answer would have more than {limit} bytes; send less at a time");
+                face(413, "payload-too-large", "answer_too_large", "Payload Too Large", detail)
+            }
             Self::NotJson => {
                 face(400, "bad-request", "invalid_json", "Bad Request", "Invalid JSON body".to_owned())
             }
             Self::Invalid { issues } => {
                 let detail = format!("Invalid request body: {issues}");
                 face(400, "bad-request", "invalid_body", "Bad Request", detail)
+            }
+            Self::Unprocessable { detail } => {
+                face(422, "unprocessable-content", "unprocessable", "Unprocessable Content", detail.clone())
+            }
+            Self::ConfigurationInvalid { .. } => {
+                let detail = "Configuration validation failed".to_owned();
+                face(400, "bad-request", "invalid_configuration", "Bad Request", detail)
             }
             Self::SourceForbidden { detail } => {
                 face(400, "bad-request", "source_forbidden", "Bad Request", detail.clone())
@@ -367,6 +393,7 @@ impl ApiError {
         }
         let extra = match self {
             Self::Unavailable { extra, .. } => extra,
+            Self::ConfigurationInvalid { errors } => Map::from_iter([("errors".to_owned(), errors.into())]),
             Self::RateLimited { policy, limit, used, decided_by, .. } => {
                 let members = [
                     ("policy", policy.into()),

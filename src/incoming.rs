@@ -38,6 +38,11 @@ impl Incoming {
         self.raw.body().is_some()
     }
 
+    /// The body, if it has one.
+    pub fn body(&self) -> Option<web_sys::ReadableStream> {
+        self.raw.body()
+    }
+
     /// Scheme, host and port.
     pub fn origin(&self) -> &str {
         self.parts().0

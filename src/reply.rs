@@ -1,5 +1,7 @@
 //! Answers, and the one place where they become responses with all common headers.
 
+use compiler::Compiled;
+use futures::stream;
 use serde::{Serialize, Serializer};
 use worker::js_sys::{JSON, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -7,6 +9,31 @@ use worker::web_sys::{self, ResponseInit};
 use worker::{Method, Response};
 
 use crate::error::ApiError;
+
+/// The largest answer that is put together in memory from something smaller, in bytes. An isolate has 128 MB, and
+/// the platform gets a copy.
+const MAX_ANSWER_BYTES: usize = 32 * 1024 * 1024;
+
+/// Takes no more than [`MAX_ANSWER_BYTES`].
+struct Bounded(Vec<u8>);
+
+impl std::io::Write for Bounded {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        if self.0.len() + bytes.len() > MAX_ANSWER_BYTES {
+            return Err(std::io::ErrorKind::FileTooLarge.into());
+        }
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+/// How much of a long answer is written at a time, in bytes: so much that handing it over costs nothing beside
+/// writing it, and next to nothing of an isolate's 128 MB.
+const PIECE_BYTES: usize = 128 * 1024;
 
 /// What a handler answers with.
 #[derive(Debug)]
@@ -32,6 +59,21 @@ pub enum Body {
         media_type: &'static str,
         /// The text.
         text: String,
+    },
+    /// Text as it is.
+    Text {
+        /// What it is.
+        media_type: &'static str,
+        /// The text.
+        text: String,
+    },
+    /// One JSON text in which the lines of a list stand as an array. It is written while it is sent: as a whole it
+    /// would take as much memory again as the list, and the platform's copy of it once more.
+    List {
+        /// The text with an empty array in place of the lines, the first in it.
+        frame: String,
+        /// The lines.
+        list: Compiled,
     },
     /// A static asset as the platform serves it.
     Asset(Response),
@@ -69,6 +111,36 @@ impl Reply {
         })
     }
 
+    /// The same for what may be much larger than what was asked with.
+    ///
+    /// # Errors
+    /// [`ApiError::AnswerTooLarge`] beyond [`MAX_ANSWER_BYTES`]; as [`Reply::json`].
+    pub fn bounded_json(value: &impl Serialize) -> Result<Self, ApiError> {
+        let mut bounded = Bounded(Vec::new());
+        serde_json::to_writer(&mut bounded, value).map_err(|error| match error.io_error_kind() {
+            Some(_) => ApiError::AnswerTooLarge { limit: MAX_ANSWER_BYTES },
+            None => ApiError::Internal { cause: error.to_string() },
+        })?;
+        let text =
+            String::from_utf8(bounded.0).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
+        Ok(Self {
+            status: 200,
+            headers: Vec::new(),
+            cookies: Vec::new(),
+            body: Body::Json { media_type: "application/json", text },
+        })
+    }
+
+    /// 200 with `frame` as JSON, in which the first empty array has the lines of `list`.
+    ///
+    /// # Errors
+    /// As [`Reply::json`].
+    pub fn list(frame: &impl Serialize, list: Compiled) -> Result<Self, ApiError> {
+        let frame =
+            serde_json::to_string(frame).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
+        Ok(Self { body: Body::List { frame, list }, ..Self::empty(200) })
+    }
+
     /// `status` without a body.
     pub fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), cookies: Vec::new(), body: Body::Empty }
@@ -102,6 +174,16 @@ impl Reply {
                 headers.extend(platforms.iter().map(|(name, value)| (name.as_str(), value.as_str())));
                 body = web_sys::Response::from(response).body();
             }
+            Body::Text { media_type, text: written } => {
+                headers.push(("Content-Type", media_type));
+                text = written;
+            }
+            Body::List { frame, list } => {
+                headers.push(("Content-Type", "application/json"));
+                let frame = if pretty { indented(&frame)? } else { frame };
+                let pieces = Response::from_stream(stream::iter(list_pieces(frame, list, pretty)))?;
+                body = web_sys::Response::from(pieces).body();
+            }
             Body::Json { media_type, text: compact } => {
                 headers.push(("Content-Type", media_type));
                 text = if pretty { indented(&compact)? } else { compact };
@@ -128,6 +210,46 @@ impl Reply {
     }
 }
 
+/// The text of [`Body::List`], piece by piece.
+fn list_pieces(
+    frame: String,
+    list: Compiled,
+    pretty: bool,
+) -> impl Iterator<Item = Result<Vec<u8>, serde_json::Error>> {
+    // As `indented` writes an array one level deep; an empty one has nothing inside.
+    let (first, between, last) = match pretty && list.n_lines() > 0 {
+        true => ("\n    ", ",\n    ", "\n  "),
+        false => ("", ",", ""),
+    };
+    let mut next = Some(0);
+    std::iter::from_fn(move || {
+        let mut n = next?;
+        let (before, after) = frame.split_once("[]").unwrap_or((&frame, ""));
+        let mut piece = Vec::with_capacity(PIECE_BYTES);
+        if n == 0 {
+            piece.extend_from_slice(before.as_bytes());
+            piece.push(b'[');
+        }
+        while piece.len() < PIECE_BYTES {
+            let Some(line) = list.line(n) else {
+                next = None;
+                for end in [last, "]", after] {
+                    piece.extend_from_slice(end.as_bytes());
+                }
+                return Some(Ok(piece));
+            };
+            piece.extend_from_slice(if n == 0 { first } else { between }.as_bytes());
+            if let Err(error) = serde_json::to_writer(&mut piece, line) {
+                next = None;
+                return Some(Err(error));
+            }
+            n += 1;
+        }
+        next = Some(n);
+        Some(Ok(piece))
+    })
+}
+
 /// The same JSON, indented by two spaces; key order and numbers stay as they are.
 fn indented(text: &str) -> Result<String, serde_json::Error> {
     let mut pretty = Vec::with_capacity(text.len() * 2);
@@ -141,6 +263,35 @@ fn indented(text: &str) -> Result<String, serde_json::Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn compiled(text: &str) -> Compiled {
+        use compiler::{Compilation, Configuration, ConfigurationDraft, SourceDraft, Stamp};
+        let draft = ConfigurationDraft {
+            name: "N".to_owned(),
+            sources: vec![SourceDraft { source: "s".to_owned(), ..SourceDraft::default() }],
+            ..ConfigurationDraft::default()
+        };
+        let mut compilation = Compilation::new(Configuration::validate(draft).unwrap());
+        for wanted in compilation.wanted() {
+            compilation.supply(wanted.id, text.to_owned()).unwrap();
+        }
+        compilation.finish(&Stamp { compiler: "c".to_owned(), last_modified_ms: 0 }).unwrap()
+    }
+
+    #[test]
+    fn a_list_in_pieces_is_the_same_json() {
+        for text in ["a\n\"b\\[]\nпример\u{1}", &"||example.org^\n".repeat(30_000)] {
+            let lines: Vec<String> = compiled(text).lines().map(str::to_owned).collect();
+            let whole = serde_json::json!({ "a": true, "rules": lines, "z": [] });
+            let frame = r#"{"a":true,"rules":[],"z":[]}"#.to_owned();
+            for (pretty, expected) in [(false, whole.to_string()), (true, format!("{whole:#}"))] {
+                let frame = if pretty { indented(&frame).unwrap() } else { frame.clone() };
+                let pieces: Vec<_> = list_pieces(frame, compiled(text), pretty).map(Result::unwrap).collect();
+                assert_eq!(String::from_utf8(pieces.concat()).unwrap(), expected);
+                assert_eq!(pieces.len(), expected.len() / PIECE_BYTES + 1);
+            }
+        }
+    }
 
     #[test]
     fn indenting_changes_nothing_but_white_space() {

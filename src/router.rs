@@ -7,7 +7,10 @@ use worker::Method;
 use crate::admission::{Admitted, Policy};
 use crate::app::App;
 use crate::error::ApiResult;
-use crate::routes::{admin, auth, compile, health, keys, meta, rate_limit, webhooks};
+use crate::routes::{
+    admin, ast, auth, compile, configuration, convert, diff, health, keys, meta, rate_limit, schemas,
+    validate, webhooks,
+};
 
 /// A handler: a request that was admitted in, an answer out.
 pub type Handler = fn(App, Admitted) -> LocalBoxFuture<'static, ApiResult>;
@@ -58,6 +61,7 @@ macro_rules! routes {
 const PUBLIC: Demand = Demand::Public;
 const ANYBODY: Demand = Demand::Anybody;
 const COMPILE: Demand = Demand::Anyone(Scope::Compile);
+const COMPILE_FREE: Demand = Demand::Account(Scope::Compile);
 const PERSON: Demand = Demand::Person;
 const ADMIN: Demand = Demand::Admin;
 
@@ -68,6 +72,7 @@ const ROUTES: &[Route] = routes! {
     Get  "/turnstile-config"  Api   PUBLIC   Reads     meta::show_turnstile_config;
     Get  "/clerk-config"      Api   PUBLIC   Reads     meta::show_clerk_config;
     Get  "/sentry-config"     Api   PUBLIC   Reads     meta::show_sentry_config;
+    Get  "/schemas"           Api   PUBLIC   Reads     schemas::show_schemas;
     Get  "/auth/providers"    Api   PUBLIC   Reads     auth::show_providers;
     Get  "/auth/session"      Both  ANYBODY   Free    auth::show_session;
     Get  "/health"            Both  PUBLIC   Reads     health::show_health;
@@ -75,6 +80,19 @@ const ROUTES: &[Route] = routes! {
     Get  "/rate-limit"        Both  ANYBODY  Free      rate_limit::show_rate_limit;
     Post "/compile"           Both  COMPILE  Requests  compile::compile_list;
     Post "/webhooks/clerk"    Both  PUBLIC   Exempt    webhooks::receive_clerk;
+
+    Post "/validate"       Both  COMPILE       Requests  validate::validate_rules;
+    Post "/validate-rule"  Both  COMPILE       Requests  validate::validate_rule;
+    Post "/ast/parse"      Both  COMPILE       Requests  ast::parse_rules;
+    Post "/convert-rule"   Both  COMPILE_FREE  Requests  convert::convert_rule;
+    Post "/diff"           Both  COMPILE_FREE  Requests  diff::compare_lists;
+    Post "/ast/walk"       Both  COMPILE_FREE  Requests  ast::walk_nodes;
+
+    Get  "/configuration/defaults"     Both  PUBLIC        Reads     configuration::show_defaults;
+    Post "/configuration/validate"     Both  COMPILE_FREE  Requests  configuration::validate_configuration;
+    Post "/configuration/resolve"      Both  COMPILE_FREE  Requests  configuration::resolve_configuration;
+    Post "/configuration/create"       Both  COMPILE       Requests  configuration::create_configuration;
+    Get  "/configuration/download/{}"  Both  COMPILE       Requests  configuration::download_configuration;
 
     Post    "/keys"     Both  PERSON  Requests  keys::create_key;
     Get     "/keys"     Both  PERSON  Requests  keys::list_keys;

@@ -18,7 +18,7 @@ use worker::{
     AbortController, AbortSignal, Delay, Fetch, Headers, Method, Request, RequestInit, console_error,
 };
 
-use crate::admission::client_address;
+use crate::admission::{Caller, Proof, client_address};
 use crate::app::App;
 use crate::config::{Secret, Turnstile};
 use crate::error::ApiError;
@@ -28,6 +28,9 @@ use crate::incoming::Incoming;
 const MAX_TOKEN_BYTES: usize = 2048;
 /// Time for an answer, a second attempt included, in milliseconds.
 const TIMEOUT_MS: u64 = 5_000;
+/// How long a good token counts for requests of the same identity that may come without one, in milliseconds:
+/// existing frontends send it with compiles alone.
+const VOUCH_MS: u64 = 5 * 60_000;
 /// Longest answer. A real one has a few hundred bytes.
 const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
@@ -49,12 +52,21 @@ struct Answer {
 /// Nobody could be asked, for this reason.
 struct Unavailable(String);
 
-/// Lets a request pass if Turnstile is off, or if its token is good.
+/// Lets a request pass if Turnstile is off, if its token is good, or if it came with an API key: a program has
+/// nobody who could prove to be a person, and whoever made the key has shown to be one.
 ///
 /// # Errors
 /// [`ApiError::TurnstileRejected`].
-pub async fn check(app: &App, request: &Incoming, token: Option<&str>) -> Result<(), ApiError> {
+pub async fn check(
+    app: &App,
+    request: &Incoming,
+    caller: &Caller,
+    token: Option<&str>,
+) -> Result<(), ApiError> {
     let Some(turnstile) = &app.config.turnstile else { return Ok(()) };
+    if caller.proof == Proof::ApiKey {
+        return Ok(());
+    }
     let rejected = |detail: String| Err(ApiError::TurnstileRejected { detail });
     let Some(token) = token.filter(|token| !token.is_empty()) else {
         return rejected("Missing Turnstile token".to_owned());
@@ -67,7 +79,16 @@ pub async fn check(app: &App, request: &Incoming, token: Option<&str>) -> Result
         ask(turnstile, token, &client_address(request)?).await
     };
     match answer {
-        Ok(Answer { success: true, .. }) => Ok(()),
+        Ok(Answer { success: true, .. }) => {
+            // The token is spent and was good: whatever fails now costs a later request its mercy, not this one.
+            if let Err(error) = app.identities()?.vouch(&caller.identity, VOUCH_MS).await {
+                console_error!(
+                    "{}",
+                    json!({ "level": "error", "what": "vouch", "cause": error.to_string() })
+                );
+            }
+            Ok(())
+        }
         Ok(Answer { error_codes, .. }) => {
             rejected(format!("Turnstile verification failed: {}", error_codes.join(", ")))
         }
@@ -76,6 +97,26 @@ pub async fn check(app: &App, request: &Incoming, token: Option<&str>) -> Result
             rejected("Turnstile verification service unavailable".to_owned())
         }
     }
+}
+
+/// As [`check`]; without a token, one that the same identity passed within [`VOUCH_MS`] counts too.
+///
+/// # Errors
+/// [`ApiError::TurnstileRejected`]; [`ApiError::Unavailable`] if the identity's object can't be asked.
+pub async fn check_or_recent(
+    app: &App,
+    request: &Incoming,
+    caller: &Caller,
+    token: Option<&str>,
+) -> Result<(), ApiError> {
+    let has_none = token.is_none_or(str::is_empty);
+    if has_none && app.config.turnstile.is_some() && caller.proof != Proof::ApiKey {
+        let vouched = app.identities()?.is_vouched(&caller.identity).await;
+        if vouched.map_err(|error| ApiError::unavailable("the identity's object", error))? {
+            return Ok(());
+        }
+    }
+    check(app, request, caller, token).await
 }
 
 fn answer_of_test_secret(secret: &Secret, environment: &str) -> Option<Answer> {

@@ -18,7 +18,7 @@ struct Room {
 const IMPURE: [&str; 8] =
     ["std::time", "std::fs", "std::env", "std::process", "std::thread", "TcpStream", "UdpSocket", "println!"];
 
-const ROOMS: [Room; 3] = [
+const ROOMS: [Room; 4] = [
     Room {
         folder: "limits",
         may_use: &["thiserror"],
@@ -26,8 +26,34 @@ const ROOMS: [Room; 3] = [
     },
     Room {
         folder: "compiler",
-        may_use: &["aho-corasick", "foldhash", "hashbrown", "idna", "memchr", "thiserror", "url"],
-        must_not_mention: &["worker::", "serde::", "durable::", "limits::"],
+        may_use: &[
+            "aho-corasick",
+            "foldhash",
+            "hashbrown",
+            "idna",
+            "memchr",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "url",
+        ],
+        must_not_mention: &["worker::", "durable::", "limits::"],
+    },
+    Room {
+        folder: "command",
+        may_use: &[
+            "anyhow",
+            "clap",
+            "compiler",
+            "fastrand",
+            "indicatif",
+            "serde",
+            "serde_json",
+            "thiserror",
+            "ureq",
+            "url",
+        ],
+        must_not_mention: &["bloqr_backend", "durable::", "limits::", "worker::"],
     },
     Room {
         folder: "durable",

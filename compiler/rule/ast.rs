@@ -39,7 +39,7 @@ pub enum Syntax {
 }
 
 /// What sort of thing a rule is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum Category {
     /// A line without anything.
     Empty,

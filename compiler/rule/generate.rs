@@ -37,6 +37,8 @@ pub(super) fn generate(rule: &Rule) -> String {
                     to.push(' ');
                     // The braces of the object are not written.
                     match &node.value {
+                        // A comment, for the command alone would be an error.
+                        ConfigValue::Object(entries) if entries.is_empty() => to.push_str("/**/"),
                         ConfigValue::Object(entries) => write_entries(&mut to, entries),
                         other => write_config(&mut to, other),
                     }
@@ -85,14 +87,14 @@ pub(super) fn generate(rule: &Rule) -> String {
         }
         RuleKind::Network(network) => {
             push(&mut to, &[if network.exception { "@@" } else { "" }, &network.pattern.value]);
+            let end_of_pattern = to.len();
             if let Some(modifiers) = &network.modifiers {
-                let end_of_pattern = to.len();
                 to.push('$');
                 write_modifiers(&mut to, modifiers);
-                if is_cosmetic(&to) {
-                    // A blank keeps the `$` apart from what would make it a separator.
-                    to.insert(end_of_pattern, ' ');
-                }
+            }
+            // A blank keeps what looks like a separator of cosmetic rules from being one.
+            if let Some((at, _)) = find_separator(Source::new(&to).all()) {
+                to.insert(if at == 0 { 0 } else { end_of_pattern }, ' ');
             }
         }
         RuleKind::Host(host) => {
@@ -109,11 +111,6 @@ pub(super) fn generate(rule: &Rule) -> String {
         RuleKind::Cosmetic(cosmetic) => write_cosmetic(&mut to, cosmetic, rule.syntax),
     }
     to
-}
-
-/// Whether a line has a separator of cosmetic rules.
-fn is_cosmetic(line: &str) -> bool {
-    find_separator(Source::new(line).all()).is_some()
 }
 
 fn push(to: &mut String, pieces: &[&str]) {

@@ -5,6 +5,8 @@
 //! Allow rules and rules with options pass through and cover nothing. Case matters; the order of first
 //! appearance stays.
 
+use std::collections::VecDeque;
+
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
@@ -16,14 +18,14 @@ use crate::text::{Line, Pages};
 
 pub(super) fn apply(pages: &mut Pages, lines: &mut Vec<Line>, hashing: &FixedState) {
     let mut entries = Entries {
-        lines: Vec::with_capacity(lines.len()),
         has_name: Vec::with_capacity(lines.len()),
         seen: HashTable::with_capacity(lines.len()),
         hashing,
         entry: String::new(),
+        lines: Rewritten::new(std::mem::take(lines)),
     };
     let mut names: Vec<(usize, usize)> = Vec::new();
-    for &line in lines.iter() {
+    while let Some(line) = entries.lines.read() {
         let text = pages.text(line);
         // Names are noted as places, because writing an entry needs the pages for itself.
         names.clear();
@@ -59,7 +61,7 @@ fn covered_name(line: &str) -> Option<&str> {
 
 /// The output of the first walk.
 struct Entries<'h> {
-    lines: Vec<Line>,
+    lines: Rewritten,
     /// For each of the lines, whether it is an entry with a name, which can be covered and cover.
     has_name: Vec<bool>,
     /// The places of those, by name.
@@ -92,7 +94,7 @@ impl Entries<'_> {
 
     /// Takes over a line that neither covers nor can be covered.
     fn add_nameless(&mut self, line: Line) {
-        self.lines.push(line);
+        self.lines.write(line);
         self.has_name.push(false);
     }
 
@@ -107,14 +109,14 @@ impl Entries<'_> {
 
     /// Where the entry with this name is.
     fn place_of(&self, pages: &Pages, hash: u64, name: &str) -> Option<u32> {
-        self.seen.find(hash, |&place| name_at(pages, &self.lines, place) == name).copied()
+        self.seen.find(hash, |&place| name_at(pages, &self.lines.all, place) == name).copied()
     }
 
     fn push(&mut self, pages: &Pages, hash: u64, line: Line) {
-        let place = self.lines.len() as u32;
-        self.lines.push(line);
+        let place = self.lines.n_written as u32;
+        self.lines.write(line);
         self.has_name.push(true);
-        let (lines, hashing) = (&self.lines, self.hashing);
+        let (lines, hashing) = (&self.lines.all, self.hashing);
         self.seen.insert_unique(hash, place, |&place| hash_name(hashing, name_at(pages, lines, place)));
     }
 
@@ -124,13 +126,61 @@ impl Entries<'_> {
         let mut is_covered = std::mem::take(&mut self.has_name);
         for (place, is_covered) in (0..).zip(&mut is_covered) {
             *is_covered = *is_covered
-                && parents(self.hashing, name_at(pages, &self.lines, place)).any(|(hash, parent)| {
+                && parents(self.hashing, name_at(pages, &self.lines.all, place)).any(|(hash, parent)| {
                     is_seen_from_the_start(parent) || self.place_of(pages, hash, parent).is_some()
                 });
         }
         let mut is_covered = is_covered.into_iter();
-        self.lines.retain(|_| is_covered.next() != Some(true));
-        self.lines
+        let mut lines = self.lines.into_written();
+        lines.retain(|_| is_covered.next() != Some(true));
+        lines
+    }
+}
+
+/// Lines that are read one by one and replaced by others from the start on, in the same memory: a second vector
+/// for a million lines would be what an isolate has no room for.
+struct Rewritten {
+    /// The first `n_written` are new, those from `n_read` on are still to be read.
+    all: Vec<Line>,
+    n_read: usize,
+    n_written: usize,
+    /// Unread lines that had to make room, because a line became several. They come before those in `all`.
+    displaced: VecDeque<Line>,
+}
+
+impl Rewritten {
+    fn new(all: Vec<Line>) -> Rewritten {
+        Rewritten { all, n_read: 0, n_written: 0, displaced: VecDeque::new() }
+    }
+
+    fn read(&mut self) -> Option<Line> {
+        self.displaced.pop_front().or_else(|| {
+            let line = self.all.get(self.n_read).copied()?;
+            self.n_read += 1;
+            Some(line)
+        })
+    }
+
+    fn write(&mut self, line: Line) {
+        match self.all.get_mut(self.n_written) {
+            Some(place) => {
+                if self.n_written == self.n_read {
+                    self.displaced.push_back(*place);
+                    self.n_read += 1;
+                }
+                *place = line;
+            }
+            None => {
+                self.all.push(line);
+                self.n_read = self.all.len();
+            }
+        }
+        self.n_written += 1;
+    }
+
+    fn into_written(mut self) -> Vec<Line> {
+        self.all.truncate(self.n_written);
+        self.all
     }
 }
 
@@ -138,6 +188,10 @@ impl Entries<'_> {
 /// and a bare `$` behind, and such options hold no `^`.
 fn name_at<'a>(pages: &'a Pages, lines: &[Line], place: u32) -> &'a str {
     let entry = lines.get(place as usize).map_or("", |&line| pages.text(line));
+    // As it was written here.
+    if let Some(name) = entry.strip_prefix("||").and_then(|rest| rest.strip_suffix('^')) {
+        return name;
+    }
     let name = trim(entry).strip_prefix("||").unwrap_or("");
     memchr::memrchr(b'^', name.as_bytes()).and_then(|end| name.get(..end)).unwrap_or("")
 }
@@ -168,6 +222,16 @@ mod tests {
             &["||a.com^", "||b.com^", "||c.com^", "! d", "", "||localhost^"],
         );
         check(&["bad dog", "0.0.0.0 Example.ORG", "_a.b"], &["||dog^", "||Example.ORG^", "_a.b"]);
+    }
+
+    #[test]
+    fn lines_of_many_names_push_no_line_away() {
+        let lines = ["0.0.0.0 a b c d", "! x", "0.0.0.0 e f", "", "g.h", "0.0.0.0 i j k", "! y"];
+        let entries = [
+            "||a^", "||b^", "||c^", "||d^", "! x", "||e^", "||f^", "", "||g.h^", "||i^", "||j^", "||k^",
+            "! y",
+        ];
+        check(&lines, &entries);
     }
 
     #[test]

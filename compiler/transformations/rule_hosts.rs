@@ -55,17 +55,16 @@ impl<'h> Hosts<'h> {
 /// Every run of last labels of a name with its hash, the shortest first: a name of many thousand labels costs its
 /// length, not the square of it.
 pub(super) fn suffixes<'a>(hashing: &FixedState, name: &'a str) -> impl Iterator<Item = (u64, &'a str)> {
-    let mut dots = memchr::memrchr_iter(b'.', name.as_bytes());
     let mut hash = 0;
-    let mut end = Some(name.len());
+    let mut rest = Some(name.as_bytes());
     std::iter::from_fn(move || {
-        let label_end = end?;
-        let dot = dots.next();
-        end = dot;
+        let before = rest?;
+        let dot = before.iter().rposition(|&b| b == b'.');
+        rest = dot.and_then(|dot| before.get(..dot));
         let start = dot.map_or(0, |dot| dot + 1);
         let mut hasher = hashing.build_hasher();
         hasher.write_u64(hash);
-        hasher.write(name.as_bytes().get(start..label_end).unwrap_or_default());
+        hasher.write(before.get(start..).unwrap_or_default());
         hash = hasher.finish();
         Some((hash, name.get(start..).unwrap_or("")))
     })

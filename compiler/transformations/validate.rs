@@ -8,9 +8,9 @@ pub(super) use crate::host::Allowances;
 
 use super::removal::remove_with_headings;
 use crate::adblock_parts::AdblockParts;
-use crate::host::{is_address, is_allowed, is_public_suffix};
+use crate::host::{is_address, is_allowed, is_ordinary, is_public_suffix};
 use crate::ip_pattern::IpPattern;
-use crate::line::{hosts_names, is_blank, is_comment, trim};
+use crate::line::{hosts_names, is_blank, is_comment, labels, trim};
 use crate::text::{Line, Pages};
 
 /// The shortest pattern, in characters, that is not the exact form of a domain: what is shorter would
@@ -44,6 +44,13 @@ fn normalise_addresses(pages: &mut Pages, lines: &mut [Line]) {
 
 /// Whether a line may stay. Comments and blanks always may.
 fn is_valid(line: &str, allowances: Allowances) -> bool {
+    // Most lines of most lists, above all behind `Compress`. Nothing below would say otherwise of them: such a
+    // name is an exact domain, has no characters that need a look, and is no address.
+    if let Some(name) = line.strip_prefix("||").and_then(|rest| rest.strip_suffix('^'))
+        && is_ordinary(name)
+    {
+        return is_allowed(name, allowances, false);
+    }
     if is_comment(line) || is_blank(line) {
         return true;
     }
@@ -129,7 +136,7 @@ fn exact_domain(pattern: &str) -> Option<&str> {
             && !label.ends_with('-')
             && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
     };
-    domain.split('.').all(is_label).then_some(domain)
+    labels(domain).all(is_label).then_some(domain)
 }
 
 /// Whether a pattern has nothing in it that a host name cannot match, but for a `://` in front.

@@ -45,10 +45,13 @@ CREATE TABLE IF NOT EXISTS api_key (
   key     TEXT NOT NULL,       -- a JSON object: the record's state
   over_at INTEGER,             -- since when it is revoked or over; none while it is good for ever
   told_at INTEGER NOT NULL     -- when the object was first told of it
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS vouched (
+  until INTEGER PRIMARY KEY    -- until when somebody counts as a person; there is one row at most
 ) WITHOUT ROWID";
 
 /// Tables of [`TABLES`].
-const N_TABLES: u32 = 6;
+const N_TABLES: u32 = 7;
 
 /// How a ledger is stored. Instants are milliseconds since 1970.
 #[derive(Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -192,7 +195,7 @@ impl Tables {
             return Ok(exist);
         }
         let query = "SELECT count(*) AS n FROM sqlite_master WHERE type = 'table' AND name IN \
-                     ('ledger', 'exception', 'action', 'user', 'session', 'api_key')";
+                     ('ledger', 'exception', 'action', 'user', 'session', 'api_key', 'vouched')";
         let row: CountRow = self.sql.exec(query, None)?.one()?;
         if (1..N_TABLES).contains(&row.n) {
             // An object of a time when there were fewer.
@@ -290,11 +293,27 @@ impl Tables {
         self.delete("DELETE FROM action WHERE done_at <= ?", vec![number(at.0)?])
     }
 
-    /// When the next exception, session or key ends, or something may be forgotten; none if there is nothing.
+    /// Until when somebody counts as a person, if it was ever shown and is not forgotten yet.
+    pub fn load_vouched_until(&self) -> Result<Option<UnixMillis>> {
+        let rows: Vec<InstantRow> = self.read("SELECT until AS at FROM vouched", Vec::new())?;
+        Ok(rows.first().and_then(|row| row.at).map(UnixMillis))
+    }
+
+    pub fn save_vouched_until(&self, until: UnixMillis) -> Result<()> {
+        self.delete("DELETE FROM vouched", Vec::new())?;
+        self.write("INSERT INTO vouched (until) VALUES (?)", vec![number(until.0)?])
+    }
+
+    pub fn delete_expired_vouched(&self, now: UnixMillis) -> Result<()> {
+        self.delete("DELETE FROM vouched WHERE until <= ?", vec![number(now.0)?])
+    }
+
+    /// When the next exception, session, key or proof of a person ends, or something may be forgotten; none if there is nothing.
     pub fn load_next_end(&self, keep_actions_ms: u64) -> Result<Option<UnixMillis>> {
         let query = "SELECT min(at) AS at FROM (SELECT min(expires_at) AS at FROM exception \
                      UNION ALL SELECT min(done_at) + ?1 AS at FROM action \
                      UNION ALL SELECT min(expires_at) AS at FROM session \
+                     UNION ALL SELECT min(until) AS at FROM vouched \
                      UNION ALL SELECT min(over_at) + ?2 AS at FROM api_key \
                      UNION ALL SELECT min(told_at) + ?3 AS at FROM user WHERE NOT EXISTS \
                        (SELECT 1 FROM session UNION ALL SELECT 1 FROM api_key))";

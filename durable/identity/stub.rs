@@ -96,6 +96,28 @@ impl IdentityStub {
         }
     }
 
+    /// Remembers for so many milliseconds that a person stands behind the identity.
+    ///
+    /// # Errors
+    /// [`CallError`]; it may be remembered all the same.
+    pub async fn vouch(&self, identity: &Identity, ms: u64) -> Result<(), CallError> {
+        match self.ask(identity, Command::Vouch(ms)).await? {
+            Reply::Vouched(_) => Ok(()),
+            other => Err(unexpected(other)),
+        }
+    }
+
+    /// Whether that is remembered.
+    ///
+    /// # Errors
+    /// [`CallError`].
+    pub async fn is_vouched(&self, identity: &Identity) -> Result<bool, CallError> {
+        match self.ask(identity, Command::AskVouched).await? {
+            Reply::Vouched(vouched) => Ok(vouched),
+            other => Err(unexpected(other)),
+        }
+    }
+
     /// Takes units and panics inside the object.
     ///
     /// # Errors

@@ -5,14 +5,14 @@ mod guard;
 use std::cell::Cell;
 use std::time::Duration;
 
-use futures::StreamExt;
 use futures::future::{Either, select};
 use url::Url;
 use worker::{
     AbortController, AbortSignal, Delay, Fetch, Headers, Method, Request, RequestInit, RequestRedirect,
-    Response,
+    Response, web_sys,
 };
 
+use crate::body::Chunks;
 pub use guard::{Forbidden, Guard};
 
 /// Redirects followed for one source; the reference follows as many.
@@ -129,14 +129,14 @@ async fn fetch_within(
         // Every hop is judged: a public address may lead to a private one.
         let url =
             guard.check(&next).map_err(|reason| SourceError::Forbidden { url: next.clone(), reason })?;
-        let mut response =
+        let response =
             Fetch::Request(request(&url).map_err(broken)?).send_with_signal(signal).await.map_err(broken)?;
         if let Some(target) = redirect(&url, &response).map_err(broken)? {
             next = target;
             continue;
         }
         check_answer(first, &response)?;
-        return read(first, &mut response, room).await;
+        return read(first, response, room).await;
     }
     Err(SourceError::Redirects { url: first.to_owned() })
 }
@@ -172,19 +172,21 @@ fn check_answer(url: &str, response: &Response) -> Result<(), SourceError> {
     Ok(())
 }
 
-async fn read(url: &str, response: &mut Response, room: &Cell<usize>) -> Result<String, SourceError> {
+async fn read(url: &str, response: Response, room: &Cell<usize>) -> Result<String, SourceError> {
     let broken = |cause| SourceError::Broken { url: url.to_owned(), cause };
     let mut bytes = Vec::new();
-    let mut chunks = response.stream().map_err(broken)?;
-    while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(broken)?;
+    let Some(stream) = web_sys::Response::from(response).body() else { return Ok(String::new()) };
+    let mut chunks = Chunks::of(stream).map_err(broken)?;
+    while let Some(chunk) = chunks.next().await.map_err(broken)? {
         let left = room
             .get()
             .checked_sub(chunk.len())
             .ok_or_else(|| SourceError::TooLarge { url: url.to_owned() })?;
         room.set(left);
-        bytes.extend_from_slice(&chunk);
+        bytes.extend_from_slice(chunk);
     }
+    // It grew by doubling, and texts stay as they are until the list is compiled.
+    bytes.shrink_to_fit();
     Ok(String::from_utf8(bytes)
         .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
 }

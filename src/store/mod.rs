@@ -2,6 +2,7 @@
 
 pub mod accounts;
 pub mod audit;
+pub mod configurations;
 pub mod d1;
 pub mod directory;
 pub mod keys;

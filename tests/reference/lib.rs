@@ -17,6 +17,27 @@ use serde_json::Value;
 /// An answer that takes longer will not come: some input makes the packages run for ever.
 const PATIENCE: Duration = Duration::from_secs(60);
 
+/// A program of the npm packages, such as `hostlist-compiler`.
+///
+/// # Panics
+/// If the npm packages are missing.
+pub fn npm_command(program: &str) -> Command {
+    let mut command = node();
+    command.arg(packages().join(".bin").join(program));
+    command
+}
+
+fn node() -> Command {
+    let pinned = packages().join(".bin/node");
+    Command::new(if pinned.exists() { pinned } else { "node".into() })
+}
+
+fn packages() -> PathBuf {
+    let packages = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../node_modules");
+    assert!(packages.exists(), "npm packages are missing: `cargo xtask test reference` installs them");
+    packages
+}
+
 /// A script that runs until this is dropped.
 #[derive(Debug)]
 pub struct Script {
@@ -32,13 +53,9 @@ impl Script {
     /// # Panics
     /// If the npm packages are missing or Node.js does not start.
     pub fn start(name: &str, folder: &Path) -> Script {
-        let here = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
-        let packages = here.join("../../node_modules");
-        assert!(packages.exists(), "npm packages are missing: `cargo xtask test reference` installs them");
-        let pinned = packages.join(".bin/node");
-        let node = if pinned.exists() { pinned } else { "node".into() };
-        let mut command = Command::new(node);
-        command.arg(here.join(name)).current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut command = node();
+        command.arg(Path::new(env!("CARGO_MANIFEST_DIR")).join(name));
+        command.current_dir(folder).stdin(Stdio::piped()).stdout(Stdio::piped());
         let mut process = command.spawn().unwrap_or_else(|error| panic!("Node.js does not start: {error}"));
         let (Some(requests), Some(output)) = (process.stdin.take(), process.stdout.take()) else {
             panic!("{name} has no pipes")

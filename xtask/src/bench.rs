@@ -3,6 +3,7 @@
 
 mod auth;
 mod compile;
+mod growth;
 mod limits;
 mod load;
 mod process;
@@ -26,7 +27,8 @@ use crate::tools::node;
 /// If there is no such benchmark, something can't be built or started, or an answer is not the right one.
 pub fn run(names: &[String]) -> Result<()> {
     type Bench = (&'static str, fn() -> Result<()>);
-    const BENCHES: [Bench; 3] = [("limits", limits::run), ("auth", auth::run), ("compile", compile::run)];
+    const BENCHES: [Bench; 4] =
+        [("limits", limits::run), ("auth", auth::run), ("compile", compile::run), ("growth", growth::run)];
 
     if let Some(name) = names.iter().find(|name| BENCHES.iter().all(|(known, _)| known != name)) {
         bail!("there is no benchmark {name}; there are {}", BENCHES.map(|(name, _)| name).join(", "));

@@ -41,7 +41,7 @@ enum Command {
     Build,
     /// Measures, side by side, and writes target/bench/NAME.json
     Bench {
-        /// Benchmarks to run: limits, auth, compile
+        /// Benchmarks to run: limits, auth, compile, growth
         names: Vec<String>,
     },
     /// Looks for texts that make the engine panic, hang or eat memory

@@ -13,11 +13,19 @@ const MAX_LENGTH: &str = "262144";
 /// A body in the target's words, or `None` if it already is.
 pub(super) fn convert(body: &str, source: Target, target: Target) -> Result<Option<String>, ConvertError> {
     let parts = parse(body).map_err(ConvertError::Selector)?;
-    let mut writer = Writer { source, target, text: String::new(), lengths: None, is_converted: false };
+    let mut writer = Writer {
+        source,
+        target,
+        text: String::new(),
+        compound_at: 0,
+        is_first_compound: true,
+        lengths: None,
+        is_converted: false,
+    };
     for part in &parts {
         writer.write(part)?;
     }
-    writer.finish_selector();
+    writer.finish_selector()?;
     Ok((writer.is_converted || source != target).then_some(writer.text))
 }
 
@@ -275,6 +283,10 @@ struct Writer {
     source: Target,
     target: Target,
     text: String,
+    /// Where the compound selector begins that is being written.
+    compound_at: usize,
+    /// Whether it is the first of its selector.
+    is_first_compound: bool,
     /// The limits of length in the selector that is being written, for AdGuard.
     lengths: Option<Lengths>,
     is_converted: bool,
@@ -292,11 +304,20 @@ impl Writer {
     fn write(&mut self, part: &Part<'_>) -> Result<(), ConvertError> {
         match part {
             Part::Simple(mark, name) => self.text.extend([*mark, name]),
-            Part::Combinator(" ") => self.text.push(' '),
-            Part::Combinator(mark) => self.text.extend([" ", mark, " "]),
+            Part::Combinator(mark) => {
+                self.finish_compound(false)?;
+                if *mark == " " {
+                    self.text.push(' ');
+                } else {
+                    self.text.extend([" ", mark, " "]);
+                }
+                self.compound_at = self.text.len();
+            }
             Part::Comma => {
-                self.finish_selector();
+                self.finish_selector()?;
                 self.text.push_str(", ");
+                self.compound_at = self.text.len();
+                self.is_first_compound = true;
             }
             Part::Attribute(attribute) => self.write_attribute(attribute)?,
             Part::PseudoClass { name, argument } => self.write_pseudo_class(name, argument.as_deref())?,
@@ -304,13 +325,29 @@ impl Writer {
         Ok(())
     }
 
+    /// Ends a compound selector, of which there must be something left.
+    fn finish_compound(&mut self, is_last: bool) -> Result<(), ConvertError> {
+        if self.text.len() == self.compound_at && self.lengths.is_none() {
+            let fault = if is_last && self.is_first_compound {
+                "Complex selector cannot be empty"
+            } else {
+                "Empty compound selector found"
+            };
+            return Err(ConvertError::Selector(fault.to_owned()));
+        }
+        self.is_first_compound = false;
+        Ok(())
+    }
+
     /// Ends one of the selectors between commas.
-    fn finish_selector(&mut self) {
+    fn finish_selector(&mut self) -> Result<(), ConvertError> {
+        self.finish_compound(true)?;
         if let Some(Lengths { at, min, max }) = self.lengths.take() {
             let min = min.unwrap_or(0.0);
-            let max = max.map_or(String::new(), |max| number_text(max));
+            let max = max.map_or(String::new(), number_text);
             self.text.insert_str(at, &format!(":contains(/^(?=.{{{},{max}}}$).*/s)", number_text(min)));
         }
+        Ok(())
     }
 
     fn write_attribute(&mut self, attribute: &Attribute<'_>) -> Result<(), ConvertError> {

@@ -21,6 +21,8 @@ pub(super) fn convert(rule: &NetworkRule, target: Target) -> Result<Option<Netwo
     let mut is_converted = false;
     let mut policies = Policies::default();
     let mut redirects = Vec::new();
+    let given: HashSet<&str, FixedState> =
+        list.children.iter().map(|modifier| modifier.name.value.as_str()).collect();
     for modifier in &list.children {
         let name = modifier.name.value.as_str();
         let value = modifier.value.as_ref().map(|value| value.value.as_str());
@@ -28,6 +30,10 @@ pub(super) fn convert(rule: &NetworkRule, target: Target) -> Result<Option<Netwo
             "redirect" | "redirect-rule" | "rewrite" => {
                 let redirect = convert_redirect(modifier, rule.exception, target)?;
                 is_converted |= redirect.is_converted;
+                is_converted |= redirect.types.is_some_and(|types| {
+                    // As in the reference, a lone type counts as added even if it was there.
+                    types.len() == 1 || !names_any(types, &given)
+                });
                 redirects.extend(redirect.types);
                 converted.push(redirect.modifier);
                 continue;
@@ -74,7 +80,7 @@ pub(super) fn convert(rule: &NetworkRule, target: Target) -> Result<Option<Netwo
         converted.push(new_modifier("csp", Some(&policies.joined()?), false));
     }
     remove_duplicates(&mut converted);
-    add_types(&mut converted, &redirects, list);
+    add_types(&mut converted, &redirects, &given);
     Ok(Some(NetworkRule { modifiers: Some(ModifierList { children: converted }), ..rule.clone() }))
 }
 
@@ -134,7 +140,7 @@ fn convert_redirect(
     };
     Ok(ConvertedRedirect {
         modifier: new_modifier(name, Some(resource), false),
-        is_converted: name != given_name || resource != value || types.is_some(),
+        is_converted: name != given_name || resource != value,
         types,
     })
 }
@@ -155,15 +161,14 @@ fn resource_of(value: &str) -> &str {
 }
 
 /// Names the types of request that a redirect is for, unless one of them is named already.
-fn add_types(converted: &mut Vec<Modifier>, redirects: &[&'static [&'static str]], given: &ModifierList) {
-    if redirects.is_empty() {
-        return;
-    }
-    let given: HashSet<&str, FixedState> =
-        given.children.iter().map(|modifier| modifier.name.value.as_str()).collect();
+fn add_types(
+    converted: &mut Vec<Modifier>,
+    redirects: &[&'static [&'static str]],
+    given: &HashSet<&str, FixedState>,
+) {
     let mut added: Vec<&str> = Vec::new();
     for types in redirects {
-        if types.iter().any(|name| given.contains(name)) {
+        if names_any(types, given) {
             continue;
         }
         for name in *types {
@@ -174,6 +179,11 @@ fn add_types(converted: &mut Vec<Modifier>, redirects: &[&'static [&'static str]
         }
     }
     converted.extend(added.into_iter().map(|name| new_modifier(name, None, false)));
+}
+
+/// Whether one of the types is named already. As in the reference, frames are not looked for.
+fn names_any(types: &[&str], given: &HashSet<&str, FixedState>) -> bool {
+    types.iter().any(|name| *name != "subdocument" && given.contains(name))
 }
 
 /// Leaves only the first of modifiers that say the same.

@@ -62,12 +62,16 @@ pub(super) fn to_ublock(call: Option<&ParameterList>) -> Result<String, ConvertE
     if WITH_NAMED_ARGUMENTS.contains(&name) {
         arguments = with_names(&arguments);
     }
-    // An empty value would set nothing.
-    if name == "set-constant"
-        && arguments.get(1) == Some(&"")
-        && let Some(value) = arguments.get_mut(1)
+    // Where an empty argument means something in AdGuard, uBlock Origin wants that said.
+    let said = match name {
+        "set-constant" => arguments.get_mut(1).map(|value| (value, "''")),
+        "prevent-fetch" => arguments.first_mut().map(|pattern| (pattern, "/^/")),
+        _ => None,
+    };
+    if let Some((argument, text)) = said
+        && argument.is_empty()
     {
-        *value = "''";
+        *argument = text;
     }
     let mut call = format!("+js({ublock_name}");
     for argument in arguments {

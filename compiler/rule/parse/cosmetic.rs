@@ -99,18 +99,17 @@ fn parse_body(
                 }
             }
             if options.ublock_syntax
-                && let Some((body, own_modifiers)) = ublock::parse_selector(body)?
+                && let Some((selector, own_modifiers)) = ublock::parse_selector(body)?
             {
-                add_modifiers(modifiers, own_modifiers);
-                return Ok((Syntax::UblockOrigin, body));
-            }
-            if options.adblock_plus_syntax && memchr::memchr2(b'{', b'}', body.bytes()).is_some() {
-                css::tokens(body)?;
-                if css::looks_like_injection(body)
-                    && let Ok(injection) = css::parse_injection(body)
-                {
-                    return Ok((Syntax::AdblockPlus, CosmeticBody::CssInjection(injection)));
+                let is_hiding = matches!(selector, CosmeticBody::ElementHiding(_));
+                if options.adblock_plus_syntax && is_hiding && !own_modifiers.is_empty() && has_block(body)? {
+                    return Err(body.fault("ABP don't support cosmetic rule modifiers"));
                 }
+                add_modifiers(modifiers, own_modifiers);
+                return Ok((Syntax::UblockOrigin, selector));
+            }
+            if options.adblock_plus_syntax && has_block(body)? {
+                return Ok((Syntax::AdblockPlus, CosmeticBody::CssInjection(css::parse_injection(body)?)));
             }
             let body = ElementHidingRuleBody { selector_list: body.value() };
             Ok((Syntax::Common, CosmeticBody::ElementHiding(body)))
@@ -145,6 +144,14 @@ fn parse_body(
         )),
         _ => Ok((Syntax::AdGuard, CosmeticBody::HtmlFiltering(body.value()))),
     }
+}
+
+/// Whether a body is a style of Adblock Plus and not a selector: braces are balanced in both.
+fn has_block(body: Part<'_>) -> Result<bool, Fault> {
+    if memchr::memchr2(b'{', b'}', body.bytes()).is_none() {
+        return Ok(false);
+    }
+    Ok(css::tokens(body)?.iter().any(|token| token.kind == css::Kind::Open(b'{')))
 }
 
 fn add_modifiers(to: &mut Option<ModifierList>, own: Vec<Modifier>) {

@@ -76,13 +76,22 @@ pub(super) fn parse_ublock(call: Part<'_>) -> Result<ScriptletInjectionRuleBody,
     while let Some(list) = rest {
         let end = ublock_parameter_end(list);
         parameters.push(parameter(list.to(end)));
-        rest = (end < list.len()).then(|| list.from(end + 1));
+        // A comma that touches a quote and ends the list does not begin another parameter.
+        let is_last = end + 1 == list.len() && ends_with_quote(list.to(end));
+        rest = (end < list.len() && !is_last).then(|| list.from(end + 1));
     }
     if parameters.first().is_some_and(Option::is_none) {
         return Err(call.fault("Invalid uBO scriptlet call, no scriptlet name specified"));
     }
     children.push(ParameterList { children: parameters });
     Ok(ScriptletInjectionRuleBody { children })
+}
+
+/// Whether a parameter is in quotes, with nothing behind them.
+fn ends_with_quote(parameter: Part<'_>) -> bool {
+    let parameter = parameter.trim_start();
+    let quote = parameter.byte(0).filter(|b| matches!(b, b'"' | b'\'' | b'`'));
+    parameter.len() > 1 && quote.is_some() && quote == parameter.byte(parameter.len() - 1)
 }
 
 fn ublock_parameter_end(list: Part<'_>) -> usize {

@@ -17,7 +17,7 @@ use super::reporter::{Alarm, Reporter, Seen};
 use super::schema::Tables;
 use super::wire::{
     Act, Acted, Action, Banned, Charge, Command, Decided, Envelope, Exception, MAX_ACT_AGE_MS, MAX_CHARGES,
-    MAX_ID_BYTES, Offer, PolicyState, Reply, Standing, State as Shown, Take, VERSION,
+    MAX_ID_BYTES, MAX_VOUCH_MS, Offer, PolicyState, Reply, Standing, State as Shown, Take, VERSION,
 };
 use user::{barred, charge_of_key, load_account_once, member};
 
@@ -109,6 +109,11 @@ impl Identity {
             Command::Take(take) => self.take(&take).await,
             Command::Peek(offers) => self.peek(&offers),
             Command::Account(command) => self.keep(command).await,
+            Command::Vouch(ms) => self.vouch(ms).await,
+            Command::AskVouched => {
+                let until = self.tables.load_vouched_until()?;
+                Ok(Reply::Vouched(until.is_some_and(|until| clock() < until)))
+            }
             Command::Act(act) => self.act(&act).await,
             Command::Recall(id) => Ok(self.tables.load_action(&id)?.map_or(Reply::Unknown, Reply::Acted)),
             #[cfg(feature = "faults")]
@@ -255,6 +260,17 @@ impl Identity {
         Ok(Ok(Shown { at: now.0, tier: tier.to_owned(), policies: states.collect(), ban }))
     }
 
+    /// Remembers that a person stands behind the identity. What was remembered for longer stays.
+    async fn vouch(&self, ms: u64) -> Result<Reply> {
+        let now = clock();
+        let until = UnixMillis(now.0.saturating_add(ms.min(MAX_VOUCH_MS)));
+        if self.tables.load_vouched_until()?.is_none_or(|known| known < until) {
+            self.tables.save_vouched_until(until)?;
+            self.arm(until).await?;
+        }
+        Ok(Reply::Vouched(true))
+    }
+
     async fn act(&self, act: &Act) -> Result<Reply> {
         if let Err(reason) = check_id(&act.id) {
             return Ok(Reply::Refused(reason));
@@ -326,6 +342,7 @@ impl Identity {
         self.tables.delete_expired_exceptions(now)?;
         self.tables.delete_actions_until(UnixMillis(now.0.saturating_sub(KEEP_ACTIONS_MS)))?;
         self.tables.delete_expired_account(now)?;
+        self.tables.delete_expired_vouched(now)?;
         memory.exceptions = None;
         memory.account = None;
         let stored = self.tables.load_ledgers()?;

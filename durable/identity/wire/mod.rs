@@ -16,6 +16,8 @@ pub const VERSION: u32 = 2;
 pub const MAX_ID_BYTES: usize = 64;
 /// Policies in one command at most.
 pub const MAX_CHARGES: usize = 32;
+/// How long it can be remembered that somebody proved to be a person, in milliseconds: one hour.
+pub const MAX_VOUCH_MS: u64 = 60 * 60_000;
 
 /// A command with its version.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -40,6 +42,10 @@ pub enum Command {
     Recall(String),
     /// Shows or changes what is kept of a user.
     Account(AccountCommand),
+    /// Remembers for so many milliseconds, at most [`MAX_VOUCH_MS`], that a person stands behind the identity.
+    Vouch(u64),
+    /// Tells whether that is remembered.
+    AskVouched,
     /// Takes units, then panics.
     #[cfg(feature = "faults")]
     Panic(Take),
@@ -229,6 +235,8 @@ pub enum Reply {
     State(State),
     /// What an action did.
     Acted(Acted),
+    /// Whether a person stands behind the identity, as far as is remembered.
+    Vouched(bool),
     /// No such action is known.
     Unknown,
     /// The command was not understood, or came too late.

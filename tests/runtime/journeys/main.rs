@@ -17,6 +17,7 @@ mod pages;
 mod policies;
 mod refusals;
 mod restart;
+mod rule_tools;
 mod sessions;
 mod sources;
 mod storm;

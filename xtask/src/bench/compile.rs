@@ -33,7 +33,8 @@ const ROUNDS: usize = 7;
 const LISTS: [&str; 2] = ["hosts-redirect.txt", "easylist.txt"];
 /// Where lists are looked for. Not every licence lets a list lie in the repository.
 const LIST_FOLDERS: [&str; 2] = ["tests/data/lists", "../shared/lists"];
-const TRANSFORMATIONS: [&str; 7] = [
+/// What is done to every list.
+pub(super) const TRANSFORMATIONS: [&str; 7] = [
     "RemoveComments",
     "Compress",
     "Validate",
@@ -105,7 +106,7 @@ fn find_list(name: &str) -> Option<PathBuf> {
 }
 
 /// The engine as a program of its own.
-fn build_native() -> Result<PathBuf> {
+pub(super) fn build_native() -> Result<PathBuf> {
     step("building the native engine");
     let mut cargo = Command::new("cargo");
     run_command(
@@ -205,6 +206,16 @@ impl Compiler {
     }
 }
 
+/// A request to compile, as the platform would hand it over from a client with this address.
+pub(super) fn compile_request(client: Ipv4Addr, body: &str) -> Vec<u8> {
+    format!(
+        "POST /api/compile HTTP/1.1\r\nHost: localhost\r\nCF-Connecting-IP: {client}\r\n\
+         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .into_bytes()
+}
+
 fn compile_over_http(server: &Server, body: &str, round: usize) -> Result<Compiled> {
     #[derive(Deserialize)]
     struct Reply {
@@ -213,15 +224,10 @@ fn compile_over_http(server: &Server, body: &str, round: usize) -> Result<Compil
 
     // Each time another client: one may compile only a few times a minute.
     let client = Ipv4Addr::from(u32::from(Ipv4Addr::new(198, 18, 0, 0)) + u32::try_from(round)?);
-    let mut request = format!(
-        "POST /api/compile HTTP/1.1\r\nHost: localhost\r\nCF-Connecting-IP: {client}\r\n\
-         Content-Type: application/json\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    request.push_str(body);
+    let request = compile_request(client, body);
     let mut connection = Connection::open(server.port)?;
     let started_at = Instant::now();
-    let answer = connection.exchange(request.as_bytes())?;
+    let answer = connection.exchange(&request)?;
     let ms = started_at.elapsed().as_secs_f64() * 1000.0;
     answer.expect(200)?;
 

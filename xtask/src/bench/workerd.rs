@@ -29,6 +29,10 @@ pub struct Worker {
     pub objects: Vec<(&'static str, &'static str)>,
     /// Variables.
     pub vars: Vec<(&'static str, &'static str)>,
+    /// Whether it may fetch from this machine. Nothing else can be reached from inside.
+    pub fetches: bool,
+    /// Whether a debugger may look into it.
+    pub inspected: bool,
 }
 
 impl Worker {
@@ -39,7 +43,24 @@ impl Worker {
             modules: ["index.js", "index_bg.wasm"].map(|module| (module, folder.join(module))).into(),
             objects: vec![("Identity", "IDENTITY"), ("LiveRegistry", "LIVE_REGISTRY")],
             vars: vec![("ENVIRONMENT", "development"), ("MAX_REQUEST_BODY_MB", "100")],
+            fetches: false,
+            inspected: false,
         }
+    }
+
+    /// The same, behind a module that tells the size of the WebAssembly memory, and with a debugger's door.
+    pub fn inspected(mut self) -> Self {
+        for module in ["memory_probe.js", "memory.js"] {
+            self.modules.insert(0, (module, root().join("tests/bench").join(module)));
+        }
+        self.inspected = true;
+        self
+    }
+
+    /// The same, with sources that lie on this machine.
+    pub fn with_local_sources(mut self) -> Self {
+        self.fetches = true;
+        self.with_var("SOURCE_ALLOW_PRIVATE", "true")
     }
 
     /// The same with one more variable.
@@ -52,7 +73,14 @@ impl Worker {
     pub fn yardstick(name: &'static str, class: Option<&'static str>) -> Self {
         let file = root().join("tests/bench").join(name).with_extension("js");
         let objects = class.map(|class| (class, "OBJECT")).into_iter().collect();
-        Self { name, modules: vec![("index.js", file)], objects, vars: Vec::new() }
+        Self {
+            name,
+            modules: vec![("index.js", file)],
+            objects,
+            vars: Vec::new(),
+            fetches: false,
+            inspected: false,
+        }
     }
 
     /// Starts it with empty storage, on a free port of the loopback interface.
@@ -72,14 +100,23 @@ impl Worker {
 
         let mut command = Command::new(binary()?);
         // What listens where is told on the standard output.
-        command.args(["serve", "--experimental", "--control-fd=1", "config.capnp"]).current_dir(&home);
-        let mut process = Process::start(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;
-        let port = wait_for_port(&mut process)
-            .with_context(|| format!("workerd does not serve {}: see its messages above", self.name))?;
-        Ok(Server { port, process })
+        command.args(["serve", "--experimental", "--control-fd=1"]).current_dir(&home);
+        if self.inspected {
+            command.arg("--inspector-addr=127.0.0.1:0");
+        }
+        let command = command.arg("config.capnp").stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut process = Process::start(command)?;
+        let events = listen(&mut process)?;
+        let port = |event: &str| {
+            wait_for_port(&events, event)
+                .with_context(|| format!("workerd does not serve {}: see its messages above", self.name))
+        };
+        // In the order in which it tells them.
+        let inspector_port = self.inspected.then(|| port("listen-inspector")).transpose()?;
+        Ok(Server { port: port("listen")?, inspector_port, process })
     }
 
-    /// Nothing may be reached from inside: the network called `internet` allows no address.
+    /// The network called `internet` allows no address, or those of this machine.
     fn config(&self) -> Result<String> {
         let mut modules = String::new();
         for (module, _) in &self.modules {
@@ -96,6 +133,7 @@ impl Worker {
             write!(namespaces, "(className = \"{class}\", uniqueKey = \"{class}\", enableSql = true), ")?;
         }
         let date = compatibility_date()?;
+        let networks = if self.fetches { "\"local\"" } else { "" };
         Ok(format!(
             r#"using Workerd = import "/workerd/workerd.capnp";
 
@@ -109,7 +147,7 @@ const config :Workerd.Config = (
       durableObjectStorage = (localDisk = "storage"),
     )),
     (name = "storage", disk = (path = "storage", writable = true)),
-    (name = "internet", network = (allow = [])),
+    (name = "internet", network = (allow = [{networks}])),
   ],
   sockets = [(name = "http", address = "127.0.0.1:0", http = (), service = "worker")],
 );
@@ -122,6 +160,8 @@ const config :Workerd.Config = (
 pub struct Server {
     /// Where it listens on the loopback interface.
     pub port: u16,
+    /// Where a debugger may look into it.
+    pub inspector_port: Option<u16>,
     /// The process.
     pub process: Process,
 }
@@ -143,21 +183,29 @@ fn compatibility_date() -> Result<String> {
     Ok(date.context("wrangler.toml has no line `compatibility_date = \"...\"`")?.to_owned())
 }
 
-fn wait_for_port(process: &mut Process) -> Result<u16> {
+/// What it tells of itself, event by event.
+fn listen(process: &mut Process) -> Result<mpsc::Receiver<Value>> {
     let output = process.child().stdout.take().context("its output is not piped")?;
     let (sender, receiver) = mpsc::channel();
     // Goes on reading, so that what a Worker prints never fills the pipe.
     thread::spawn(move || {
         for line in BufReader::new(output).lines().map_while(Result::ok) {
-            let port = serde_json::from_str::<Value>(&line)
-                .ok()
-                .and_then(|event| u16::try_from(event.get("port")?.as_u64()?).ok());
-            match port {
+            match serde_json::from_str::<Value>(&line).ok().filter(|event| event.get("port").is_some()) {
                 // Nobody listens any more once the time is over.
-                Some(port) => drop(sender.send(port)),
+                Some(event) => drop(sender.send(event)),
                 None => eprintln!("{line}"),
             }
         }
     });
-    receiver.recv_timeout(START_TIME).context("it does not listen")
+    Ok(receiver)
+}
+
+fn wait_for_port(events: &mpsc::Receiver<Value>, name: &str) -> Result<u16> {
+    loop {
+        let event = events.recv_timeout(START_TIME).context("it does not listen")?;
+        if event.get("event").and_then(Value::as_str) == Some(name) {
+            let port = event.get("port").and_then(Value::as_u64).context("it listens on no port")?;
+            return Ok(u16::try_from(port)?);
+        }
+    }
 }

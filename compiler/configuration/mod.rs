@@ -1,7 +1,9 @@
 //! What to compile: sources, transformations, patterns and the texts of the list header.
 //!
 //! A [`Configuration`] can only be had by validating a [`ConfigurationDraft`], so whoever holds one need
-//! not check anything again. Reading JSON is the caller's part; so is refusing unknown keys.
+//! not check anything again.
+
+mod json;
 
 use std::fmt;
 
@@ -81,8 +83,43 @@ pub struct LevelDraft {
 pub struct ConfigurationIssue {
     /// JSON pointer to the offending value, such as `/sources/0/transformations/2`.
     pub path: String,
+    /// What kind of fault it is.
+    pub code: IssueCode,
     /// What is wrong with it.
     pub message: String,
+}
+
+/// Kinds of faults of a configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssueCode {
+    /// Missing, or of another type.
+    InvalidType,
+    /// A key that nothing here has.
+    UnrecognizedKey,
+    /// Too short or too few.
+    TooSmall,
+    /// Too long or too many.
+    TooBig,
+    /// Not one of the values that there are.
+    InvalidValue,
+    /// Does not go together with something else.
+    Conflict,
+}
+
+impl IssueCode {
+    /// The name that clients know, which is that of the library that the previous backend used: Zod.
+    /// <https://zod.dev/error-formatting>
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InvalidType => "invalid_type",
+            Self::UnrecognizedKey => "unrecognized_keys",
+            Self::TooSmall => "too_small",
+            Self::TooBig => "too_big",
+            Self::InvalidValue => "invalid_value",
+            Self::Conflict => "custom",
+        }
+    }
 }
 
 /// A configuration that holds together: see [`Configuration::validate`].
@@ -138,10 +175,12 @@ impl Configuration {
             }
         }
         match draft.sources.len() {
-            0 => issues.add("/sources", "must have at least 1 source"),
-            n if n > MAX_SOURCES => {
-                issues.add("/sources", format!("must have at most {MAX_SOURCES} sources, has {n}"))
-            }
+            0 => issues.add(IssueCode::TooSmall, "/sources", "must have at least 1 source"),
+            n if n > MAX_SOURCES => issues.add(
+                IssueCode::TooBig,
+                "/sources",
+                format!("must have at most {MAX_SOURCES} sources, has {n}"),
+            ),
             _ => {}
         }
         let n_sources = draft.sources.len().min(MAX_SOURCES);
@@ -154,6 +193,7 @@ impl Configuration {
         let n_texts = sources.len() + n_files.sum::<usize>();
         if n_texts > MAX_TEXTS {
             issues.add(
+                IssueCode::TooBig,
                 "",
                 format_args!("must name at most {MAX_TEXTS} sources and pattern files, names {n_texts}"),
             );
@@ -211,37 +251,42 @@ struct Issues {
 }
 
 impl Issues {
-    fn add(&mut self, path: impl fmt::Display, message: impl fmt::Display) {
+    fn add(&mut self, code: IssueCode, path: impl fmt::Display, message: impl fmt::Display) {
         if self.found.len() < MAX_ISSUES {
-            self.found.push(ConfigurationIssue { path: path.to_string(), message: message.to_string() });
+            let (path, message) = (path.to_string(), message.to_string());
+            self.found.push(ConfigurationIssue { path, code, message });
         }
     }
 
     /// A line end in a header text would make a line of its own that nobody wrote as a rule.
     fn check_field(&mut self, path: &str, text: &str) {
         if text.len() > MAX_FIELD_BYTES {
-            self.add(path, format_args!("must have at most {MAX_FIELD_BYTES} bytes, has {}", text.len()));
+            self.add(
+                IssueCode::TooBig,
+                path,
+                format_args!("must have at most {MAX_FIELD_BYTES} bytes, has {}", text.len()),
+            );
         }
         if text.contains(['\n', '\r']) {
-            self.add(path, "must not contain a line end");
+            self.add(IssueCode::InvalidValue, path, "must not contain a line end");
         }
     }
 
     fn check_name(&mut self, path: &str, name: &str) {
         if name.is_empty() {
-            self.add(path, "must not be empty");
+            self.add(IssueCode::TooSmall, path, "must not be empty");
         }
         if name.chars().nth(MAX_NAME_CHARS).is_some() {
-            self.add(path, format_args!("must have at most {MAX_NAME_CHARS} characters"));
+            self.add(IssueCode::TooBig, path, format_args!("must have at most {MAX_NAME_CHARS} characters"));
         }
         if name.contains(['\n', '\r']) {
-            self.add(path, "must not contain a line end");
+            self.add(IssueCode::InvalidValue, path, "must not contain a line end");
         }
     }
 
     fn check_location(&mut self, path: &str, location: &str) {
         if location.is_empty() {
-            self.add(path, "must not be empty");
+            self.add(IssueCode::TooSmall, path, "must not be empty");
         }
         self.check_field(path, location);
     }
@@ -256,6 +301,7 @@ impl Issues {
             && !matches!(source_type.as_str(), "adblock" | "hosts")
         {
             self.add(
+                IssueCode::InvalidValue,
                 format_args!("{path}/type"),
                 format_args!("must be adblock or hosts, is {source_type:?}"),
             );
@@ -271,6 +317,7 @@ impl Issues {
             if patterns.len() > MAX_PATTERNS {
                 let n = patterns.len();
                 self.add(
+                    IssueCode::TooBig,
                     format_args!("{path}/{name}"),
                     format_args!("must have at most {MAX_PATTERNS} patterns, has {n}"),
                 );
@@ -282,6 +329,7 @@ impl Issues {
             if locations.len() > MAX_SOURCES {
                 let n = locations.len();
                 self.add(
+                    IssueCode::TooBig,
                     format_args!("{path}/{name}"),
                     format_args!("must have at most {MAX_SOURCES} files, has {n}"),
                 );
@@ -300,14 +348,18 @@ impl Issues {
         for (n, name) in names.iter().enumerate() {
             match name.parse() {
                 Ok(transformation) => transformations.push(transformation),
-                Err(unknown) => self.add(format_args!("{path}/{n}"), unknown),
+                Err(unknown) => self.add(IssueCode::InvalidValue, format_args!("{path}/{n}"), unknown),
             }
         }
         transformations.sort_unstable();
         transformations.dedup();
         let validators = validators(&transformations);
         if validators.len() > 1 {
-            self.add(path, format_args!("must not combine validators, has {}", bracketed(&validators)));
+            self.add(
+                IssueCode::Conflict,
+                path,
+                format_args!("must not combine validators, has {}", bracketed(&validators)),
+            );
         }
         transformations
     }
@@ -326,7 +378,7 @@ impl Issues {
                     bracketed(&of_source),
                     bracketed(&of_list),
                 );
-                self.add(format_args!("/sources/{n}/transformations"), message);
+                self.add(IssueCode::Conflict, format_args!("/sources/{n}/transformations"), message);
                 return;
             }
         }
