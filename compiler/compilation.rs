@@ -17,6 +17,7 @@ use crate::patterns::{PatternError, Patterns, Work};
 use crate::preprocessor::{DirectiveError, preprocess, split};
 use crate::report::{LevelReport, PassReport, Report, SourceReport};
 use crate::text::{Line, MAX_PAGE_BYTES, Pages};
+use crate::transformations::{Transformation, find_conflicts};
 
 /// How deep includes may be nested. The reference has no limit and never ends on a cycle.
 pub const MAX_INCLUDE_DEPTH: usize = 10;
@@ -430,6 +431,9 @@ impl Run {
         }
         for &transformation in &level.transformations {
             let n_lines_in = lines.len();
+            if transformation == Transformation::ConflictDetection {
+                (report.n_conflicts, report.conflicts) = find_conflicts(&self.pages, lines, &self.hashing);
+            }
             transformation.apply(&mut self.pages, lines, &self.hashing);
             report.passes.push(PassReport { transformation, n_lines_in, n_lines_out: lines.len() });
         }

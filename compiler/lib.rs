@@ -9,7 +9,7 @@
 //!
 //! - reading and checking a configuration ([`Configuration`]),
 //! - saying which texts it takes, and finding includes in them ([`Compilation`]),
-//! - conditions, exclusions, inclusions and the thirteen transformations ([`Transformation`]),
+//! - conditions, exclusions, inclusions and the transformations, the reference's thirteen and two more ([`Transformation`]),
 //! - the headers, for which the time is an argument ([`Stamp`]),
 //! - rules as syntax trees and in other words ([`rule`]), which the compilation itself does without.
 //!
@@ -61,7 +61,7 @@ pub use header::Stamp;
 pub use location::{IncludeError, Location};
 pub use patterns::{MAX_PATTERN_BYTES, MAX_PATTERN_WORK, PatternError};
 pub use preprocessor::{DirectiveError, Quote};
-pub use report::{LevelReport, PassReport, Report, SourceReport};
+pub use report::{Conflict, LevelReport, MAX_CONFLICTS, PassReport, Report, SourceReport};
 pub use transformations::{Transformation, UnknownTransformation};
 
 mod adblock_parts;

@@ -25,7 +25,7 @@ pub struct SourceReport {
     pub level: LevelReport,
 }
 
-/// What happened to the lines of one level. All numbers are counts of lines.
+/// What happened to the lines of one level. Numbers count lines, unless they say otherwise.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LevelReport {
     /// Lines before anything was done.
@@ -38,10 +38,26 @@ pub struct LevelReport {
     pub n_not_included: usize,
     /// The transformations in running order.
     pub passes: Vec<PassReport>,
+    /// How many conflicts `ConflictDetection` found.
+    pub n_conflicts: usize,
+    /// The first [`MAX_CONFLICTS`] of them.
+    pub conflicts: Vec<Conflict>,
     /// Lines at the end.
     pub n_lines_out: usize,
     /// Rules among them.
     pub n_rules_out: usize,
+}
+
+/// So many conflicts of one level are told, and no more: nobody reads further, and answers should stay small.
+pub const MAX_CONFLICTS: usize = 100;
+
+/// Two rules, one of which blocks what the other allows. Very long ones are cut.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Conflict {
+    /// The line that blocks.
+    pub block: String,
+    /// The line that allows.
+    pub allow: String,
 }
 
 /// What one transformation did. There may be more lines after it than before: `Compress` writes one line

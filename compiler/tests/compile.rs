@@ -13,7 +13,7 @@ mod support;
 use std::collections::HashMap;
 
 use compiler::{
-    Compilation, CompileError, Configuration, ConfigurationDraft, LevelDraft, MAX_INCLUDE_DEPTH,
+    Compilation, CompileError, Configuration, ConfigurationDraft, Conflict, LevelDraft, MAX_INCLUDE_DEPTH,
     PatternError, SourceDraft,
 };
 use support::{compile, stamp};
@@ -218,6 +218,25 @@ fn the_report_counts_lines() {
     let passes: Vec<_> = report.list.passes.iter().map(|pass| (pass.n_lines_in, pass.n_dropped())).collect();
     assert_eq!(passes, [(11, 7), (4, 1)]);
     assert_eq!(compiled.body().collect::<Vec<_>>(), ["||y.com^", "||x.com^", "q"]);
+}
+
+#[test]
+fn conflicts_are_told_by_level() {
+    let mut draft = case(&[], &["a", "b"]).draft;
+    draft.sources[0].level = transformations(&["ConflictDetection", "Validate"]);
+    draft.level = transformations(&["RemoveEmptyLines", "RuleOptimizer", "ConflictDetection", "Deduplicate"]);
+    let texts = HashMap::from([("a", "||x.org^\n@@||x.org^\n@@||y.org^"), ("b", "||x.org^\n||z.y.org/")]);
+    let read = |location: &str| texts[location].to_owned();
+    let compiled = compile(Configuration::validate(draft).unwrap(), read).unwrap();
+    let report = compiled.report();
+    let conflict = |block: &str, allow: &str| Conflict { block: block.to_owned(), allow: allow.to_owned() };
+    assert_eq!(report.sources[0].level.conflicts, [conflict("||x.org^", "@@||x.org^")]);
+    assert_eq!(report.sources[1].level.n_conflicts, 0);
+    // Deduplicate was before it, and RuleOptimizer not yet.
+    assert_eq!((report.list.n_conflicts, report.list.conflicts.len()), (1, 1));
+    let names: Vec<&str> = report.list.passes.iter().map(|pass| pass.transformation.name()).collect();
+    assert_eq!(names, ["Deduplicate", "ConflictDetection", "RuleOptimizer", "RemoveEmptyLines"]);
+    assert_eq!(compiled.body().last(), Some("||z.y.org^"));
 }
 
 #[test]

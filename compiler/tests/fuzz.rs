@@ -10,6 +10,8 @@
     reason = "a test fails by panicking"
 )]
 
+// Limits are for who measures.
+#[allow(dead_code)]
 #[path = "support/targets.rs"]
 mod targets;
 

@@ -6,12 +6,12 @@
 //! appearance stays.
 
 use std::collections::VecDeque;
-use std::hash::{BuildHasher, Hasher};
 
 use foldhash::fast::FixedState;
 use hashbrown::HashTable;
 
 use super::is_seen_from_the_start;
+use super::rule_hosts::suffixes;
 use crate::adblock_parts::AdblockParts;
 use crate::line::{hosts_names, is_comment, is_plain_domain, trim};
 use crate::text::{Line, Pages};
@@ -205,23 +205,6 @@ fn hash_name(hashing: &FixedState, name: &str) -> u64 {
 /// The proper parents of a name, the shortest first.
 fn parents<'a>(hashing: &FixedState, name: &'a str) -> impl Iterator<Item = (u64, &'a str)> {
     suffixes(hashing, name).filter(move |(_, suffix)| suffix.len() < name.len())
-}
-
-/// Every run of last labels of a name with its hash, the shortest first.
-fn suffixes<'a>(hashing: &FixedState, name: &'a str) -> impl Iterator<Item = (u64, &'a str)> {
-    let mut hash = 0;
-    let mut rest = Some(name.as_bytes());
-    std::iter::from_fn(move || {
-        let before = rest?;
-        let dot = before.iter().rposition(|&b| b == b'.');
-        rest = dot.and_then(|dot| before.get(..dot));
-        let start = dot.map_or(0, |dot| dot + 1);
-        let mut hasher = hashing.build_hasher();
-        hasher.write_u64(hash);
-        hasher.write(before.get(start..).unwrap_or_default());
-        hash = hasher.finish();
-        Some((hash, name.get(start..).unwrap_or("")))
-    })
 }
 
 #[cfg(test)]

@@ -103,7 +103,8 @@ fn to_ascii_by_label(name: &str) -> Option<String> {
     let labels: Option<Vec<String>> = host.split(DOTS).map(label_to_ascii).collect();
     let labels = labels?;
     // A name that ends in a number is an IPv4 address or nothing.
-    let last = labels.iter().rev().find(|label| !label.is_empty())?;
+    let without_final_dot = labels.strip_suffix(&[String::new()]).unwrap_or(&labels);
+    let last = without_final_dot.last().filter(|label| !label.is_empty()).map_or("x", String::as_str);
     let is_hexadecimal = |digits: &str| digits.bytes().all(|b| b.is_ascii_hexdigit());
     if last.bytes().all(|b| b.is_ascii_digit()) || last.strip_prefix("0x").is_some_and(is_hexadecimal) {
         return None;
@@ -222,6 +223,8 @@ mod tests {
         check("||*א.例^", "||xn--*-0hc.xn--fsq^");
         check("||4.א5^", "||4.xn--5-zhc^");
         check("||א.5^", "||^");
+        check("||א.5.^", "||^");
+        check("||א.5..^", "||xn--4db.5..^");
         check("||a.١。b｡^", "||a.xn--9hb.b.^");
         check("||א١.b^", "||xn--4db40a.b^");
         check("||eא.b^", "||xn--e-0hc.b^");

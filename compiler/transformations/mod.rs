@@ -1,4 +1,5 @@
-//! The thirteen transformations: their names, their one order, and a file for each.
+//! The transformations: their names, their one order, and a file for each. The reference has thirteen; two more are
+//! for those who ask for them.
 //!
 //! A transformation changes the lines of one level, a source or the whole list, and nothing else. The
 //! order in which a configuration names them means nothing; each runs at most once a level. A line that
@@ -6,6 +7,7 @@
 //! anybody their list.
 
 mod compress;
+mod conflict_detection;
 mod convert_to_ascii;
 mod deduplicate;
 mod insert_final_new_line;
@@ -14,6 +16,8 @@ mod removal;
 mod remove_comments;
 mod remove_empty_lines;
 mod remove_modifiers;
+mod rule_hosts;
+mod rule_optimizer;
 mod trim_lines;
 mod validate;
 
@@ -22,6 +26,7 @@ use std::str::FromStr;
 
 use foldhash::fast::FixedState;
 
+use crate::report::Conflict;
 use crate::text::{Line, Pages};
 
 /// A transformation, under the name configurations use.
@@ -49,13 +54,17 @@ pub enum Transformation {
     ValidateAllowIpAndPublicSuffix,
     /// Drops all but the last copy of a rule, with the comments right above the dropped ones.
     Deduplicate,
+    /// Changes nothing, and tells in the report which hosts are both blocked and allowed.
+    ConflictDetection,
+    /// Writes rules shorter and drops those that an earlier one makes needless.
+    RuleOptimizer,
     /// Drops blank lines.
     RemoveEmptyLines,
     /// Ends the list with an empty line, so that a joined text ends with a line end.
     InsertFinalNewLine,
 }
 
-/// The name is none of the thirteen; names are case-sensitive.
+/// The name is none of those there are; names are case-sensitive.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown transformation {name:?}")]
 pub struct UnknownTransformation {
@@ -65,7 +74,7 @@ pub struct UnknownTransformation {
 
 impl Transformation {
     /// All transformations in the order in which they run.
-    pub const ORDER: [Transformation; 13] = [
+    pub const ORDER: [Transformation; 15] = [
         Transformation::ConvertToAscii,
         Transformation::TrimLines,
         Transformation::RemoveComments,
@@ -77,6 +86,8 @@ impl Transformation {
         Transformation::ValidateAllowPublicSuffix,
         Transformation::ValidateAllowIpAndPublicSuffix,
         Transformation::Deduplicate,
+        Transformation::ConflictDetection,
+        Transformation::RuleOptimizer,
         Transformation::RemoveEmptyLines,
         Transformation::InsertFinalNewLine,
     ];
@@ -95,6 +106,8 @@ impl Transformation {
             Transformation::ValidateAllowPublicSuffix => "ValidateAllowPublicSuffix",
             Transformation::ValidateAllowIpAndPublicSuffix => "ValidateAllowIpAndPublicSuffix",
             Transformation::Deduplicate => "Deduplicate",
+            Transformation::ConflictDetection => "ConflictDetection",
+            Transformation::RuleOptimizer => "RuleOptimizer",
             Transformation::RemoveEmptyLines => "RemoveEmptyLines",
             Transformation::InsertFinalNewLine => "InsertFinalNewLine",
         }
@@ -129,6 +142,9 @@ impl Transformation {
             }
             Transformation::ValidateAllowIpAndPublicSuffix => validate::apply(pages, lines, Allowances::BOTH),
             Transformation::Deduplicate => deduplicate::apply(pages, lines, hashing),
+            // What it finds is asked for besides.
+            Transformation::ConflictDetection => {}
+            Transformation::RuleOptimizer => rule_optimizer::apply(pages, lines, hashing),
             Transformation::RemoveEmptyLines => remove_empty_lines::apply(pages, lines),
             Transformation::InsertFinalNewLine => insert_final_new_line::apply(pages, lines),
         }
@@ -148,6 +164,11 @@ impl fmt::Display for Transformation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// What `ConflictDetection` tells: how many conflicts there are, and the first of them.
+pub(crate) fn find_conflicts(pages: &Pages, lines: &[Line], hashing: &FixedState) -> (usize, Vec<Conflict>) {
+    conflict_detection::find(pages, lines, hashing)
 }
 
 /// Whether `text` is a property that every JavaScript object has.

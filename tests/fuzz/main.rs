@@ -30,6 +30,9 @@ const LONG: usize = 64 * 1024;
 /// The longest text that others are made of: most of what long ones do, short ones do too, in less time.
 const KEPT: usize = 4096;
 
+/// So many texts others are made of.
+const MOST_KEPT: usize = 10_000;
+
 /// How much memory may be taken at once: what an empty compilation takes, and so much a byte.
 const MEMORY: (usize, usize) = (16 << 20, 200);
 
@@ -252,7 +255,12 @@ impl Fuzzer {
                 told.hash(&mut hasher);
                 if self.seen.insert(hasher.finish()) && text.len() <= KEPT {
                     self.write("new", &format!("{}-{:016x}", self.target.name, hasher.finish()), &text);
-                    self.texts.push(text);
+                    if self.texts.len() < MOST_KEPT {
+                        self.texts.push(text);
+                    } else {
+                        let at = self.random.below(MOST_KEPT);
+                        self.texts[at] = text;
+                    }
                 }
             }
         }
@@ -310,7 +318,9 @@ impl Fuzzer {
             fresh(random, &self.lines, self.target)
         };
         if random.once_in(40) {
-            text = repeated(random, &text, self.target.n_settings);
+            // Expressions may take the square of a length, which is bounded but long.
+            let longest = if self.target.name == "patterns" { KEPT } else { LONG };
+            text = repeated(random, &text, self.target.n_settings, longest);
         }
         text
     }
@@ -320,7 +330,7 @@ impl Fuzzer {
 fn fresh(random: &mut Random, lines: &Lines, target: &Target) -> String {
     let mut text = String::new();
     match target.name {
-        "rule" => {
+        "rule" | "conversion" => {
             let line = lines.line(random);
             return with_words(random, line);
         }
@@ -387,7 +397,7 @@ fn with_words(random: &mut Random, mut text: String) -> String {
 }
 
 /// The text with a piece of it, or a word or two, repeated until it is long.
-fn repeated(random: &mut Random, text: &str, n_settings: usize) -> String {
+fn repeated(random: &mut Random, text: &str, n_settings: usize, longest: usize) -> String {
     let settings: usize = text.split_inclusive('\n').take(n_settings).map(str::len).sum();
     let (mut from, mut to) = (place(random, text), place(random, text));
     if from > to {
@@ -401,13 +411,13 @@ fn repeated(random: &mut Random, text: &str, n_settings: usize) -> String {
         piece += random.pick(WORDS);
     }
     let at = from.max(settings.min(text.len()));
-    let length = if random.once_in(4) { LONG } else { 4096 };
+    let length = if random.once_in(4) { longest } else { KEPT };
     let mut tail = piece.repeat(length / piece.len() + 1);
     if random.once_in(2) {
         // What was opened is closed again as often.
         tail += &random.pick(WORDS).repeat(length / piece.len() + 1);
     }
-    let mut end = tail.len().min(LONG.saturating_sub(text.len()).max(1));
+    let mut end = tail.len().min(longest.saturating_sub(text.len()).max(1));
     while !tail.is_char_boundary(end) {
         end -= 1;
     }

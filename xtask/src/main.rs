@@ -3,6 +3,7 @@
 mod bench;
 mod demo;
 mod dev;
+mod fuzz;
 mod http;
 mod migrate;
 mod project;
@@ -43,6 +44,8 @@ enum Command {
         /// Benchmarks to run: limits, auth, compile, growth
         names: Vec<String>,
     },
+    /// Looks for texts that make the engine panic, hang or eat memory
+    Fuzz(fuzz::Options),
     /// Applies migrations to local databases, or with --remote to deployed ones
     Migrate {
         /// Databases: d1, postgres
@@ -63,6 +66,7 @@ fn main() -> ExitCode {
         Command::Test { names, .. } => test::run(&names),
         Command::Build => worker::build_release().map(drop),
         Command::Bench { names } => bench::run(&names),
+        Command::Fuzz(options) => fuzz::run(&options),
         Command::Migrate { names, remote, state } => migrate::run(&names, remote, &state),
     };
     match outcome {

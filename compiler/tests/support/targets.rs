@@ -1,6 +1,7 @@
 //! What any text may be given to. Each target panics if something is wrong, and else tells in a few words what came
 //! of the text; texts of which something new comes are worth keeping.
 
+use compiler::rule::convert::{to_adguard, to_ublock};
 use compiler::rule::{ParserOptions, generate, parse_list_with, parse_rule_with, validate};
 use compiler::{
     Compilation, CompileError, Compiled, Configuration, ConfigurationDraft, LevelDraft, SourceDraft, Stamp,
@@ -20,8 +21,9 @@ pub struct Target {
 }
 
 /// All targets.
-pub const TARGETS: [Target; 5] = [
+pub const TARGETS: [Target; 6] = [
     Target { name: "rule", run: rule, n_settings: 0, limit_ms: 100 },
+    Target { name: "conversion", run: conversion, n_settings: 0, limit_ms: 100 },
     Target { name: "preprocessor", run: preprocessor, n_settings: 0, limit_ms: 100 },
     // Expressions may take what `MAX_PATTERN_WORK` gives them.
     Target { name: "patterns", run: patterns, n_settings: 1, limit_ms: 10_000 },
@@ -36,7 +38,7 @@ fn rule(text: &str) -> String {
     for (ublock_syntax, adblock_plus_syntax) in [(false, false), (true, true)] {
         let options = ParserOptions { ublock_syntax, adblock_plus_syntax };
         let parsed = parse_rule_with(text, &options);
-        let valid = validate(&parsed).map_err(|error| format!("{} {}", error.name, error.message));
+        let valid = validate(&parsed).map_err(|error| start_of(&error.message));
         let written = generate(&parsed);
         if valid.is_ok() {
             let again = generate(&parse_rule_with(&written, &options));
@@ -53,6 +55,23 @@ fn rule(text: &str) -> String {
 
 fn generate_all(rules: &[compiler::rule::ast::Rule]) -> usize {
     rules.iter().map(|rule| generate(rule).len()).sum()
+}
+
+/// Converts the text both ways, and what came of it once more.
+fn conversion(text: &str) -> String {
+    let mut told = String::new();
+    for convert in [to_adguard, to_ublock] {
+        match convert(text) {
+            Ok(conversion) => {
+                told += &format!("{} {} ", conversion.is_converted, size(conversion.rules.len()));
+                for rule in conversion.rules.iter().take(8) {
+                    told += if convert(rule).is_ok_and(|again| !again.is_converted) { "=" } else { "~" };
+                }
+            }
+            Err(error) => told += &reason(&error),
+        }
+    }
+    told
 }
 
 /// Compiles the parts of the text between lines of `%%`: the first is the source, each next one the next include.
@@ -114,9 +133,7 @@ fn configuration(text: &str) -> String {
     }
     match Configuration::validate(draft) {
         Ok(configuration) => told(run(configuration, |location| format!("{location}\n||a.org^\n! c\n"))),
-        Err(issues) => {
-            issues.iter().take(3).map(|issue| issue.message.chars().take(24).collect::<String>()).collect()
-        }
+        Err(issues) => issues.iter().take(3).map(|issue| start_of(&issue.message)).collect(),
     }
 }
 
@@ -185,10 +202,20 @@ fn told(outcome: Result<Compiled, CompileError>) -> String {
 }
 
 /// The kind of an error, without what it quotes.
-fn reason(error: &CompileError) -> String {
+fn reason(error: &impl std::fmt::Debug) -> String {
     let debug = format!("{error:?}");
-    let words = debug.split(|c: char| !c.is_ascii_alphabetic()).filter(|word| word.len() > 3);
-    words.filter(|word| word.starts_with(|c: char| c.is_ascii_uppercase())).take(3).collect()
+    let kind = debug.split([' ', '(', '{']).next().unwrap_or_default();
+    // The reason is told behind everything else.
+    let last = debug
+        .rsplit(['"', ':', '\''])
+        .map(|words| words.trim_end_matches([' ', '}', ')']))
+        .find(|words| words.len() > 1);
+    format!("{kind} {}", start_of(last.unwrap_or_default()))
+}
+
+/// The words that a message begins with, before it comes to what it is about.
+fn start_of(message: &str) -> String {
+    message.split(['"', '\'', '`', ':', '(']).next().unwrap_or_default().chars().take(24).collect()
 }
 
 /// How large a number is, roughly.
