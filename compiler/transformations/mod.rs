@@ -8,6 +8,7 @@
 mod compress;
 mod convert_to_ascii;
 mod deduplicate;
+mod explain;
 mod insert_final_new_line;
 mod invert_allow;
 mod removal;
@@ -23,6 +24,8 @@ use std::str::FromStr;
 use foldhash::fast::FixedState;
 
 use crate::text::{Line, Pages};
+
+pub(crate) use explain::explain;
 
 /// A transformation, under the name configurations use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
