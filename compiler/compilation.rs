@@ -10,6 +10,7 @@ use foldhash::fast::FixedState;
 
 use crate::compiled::Compiled;
 use crate::configuration::{Configuration, Level, MAX_TEXTS, Source};
+use crate::details::{Details, LevelName, Notes, Pass, Reason, clip};
 use crate::header::{Stamp, list_header, source_header};
 use crate::line::{is_blank, is_comment, is_rule};
 use crate::location::{IncludeError, Location};
@@ -17,7 +18,7 @@ use crate::patterns::{PatternError, Patterns, Work};
 use crate::preprocessor::{DirectiveError, preprocess, split};
 use crate::report::{LevelReport, PassReport, Report, SourceReport};
 use crate::text::{Line, MAX_PAGE_BYTES, Pages};
-use crate::transformations::{Transformation, find_conflicts};
+use crate::transformations::{Transformation, explain, find_conflicts};
 
 /// How deep includes may be nested. The reference has no limit and never ends on a cycle.
 pub const MAX_INCLUDE_DEPTH: usize = 10;
@@ -56,6 +57,8 @@ pub struct Compilation {
     source_files: Vec<PatternFiles>,
     /// The pattern files of the list as a whole.
     list_files: PatternFiles,
+    /// Whether dropped lines are told one by one.
+    is_recording: bool,
 }
 
 /// Names a text within its compilation.
@@ -226,7 +229,16 @@ impl Compilation {
         let sources = configuration.sources.iter();
         let source_files = sources.map(|source| PatternFiles::want(&mut texts, &source.level)).collect();
         let list_files = PatternFiles::want(&mut texts, &configuration.level);
-        Compilation { configuration, pages: Pages::default(), texts, source_files, list_files }
+        let pages = Pages::default();
+        Compilation { configuration, pages, texts, source_files, list_files, is_recording: false }
+    }
+
+    /// Makes the report tell every dropped line and its reason in its [`details`](Report::details). That takes up to
+    /// twice as long; the list is the same.
+    #[must_use]
+    pub fn recording(mut self) -> Compilation {
+        self.is_recording = true;
+        self
     }
 
     /// The texts to supply next, in the order in which they were asked for.
@@ -310,16 +322,17 @@ impl Compilation {
         if n_wanted > 0 {
             return Err(CompileError::NotComplete { n_wanted });
         }
-        let Compilation { configuration, pages, texts, source_files, list_files } = self;
+        let Compilation { configuration, pages, texts, source_files, list_files, is_recording } = self;
         // Seeded by the moment, so that nobody can write a list whose rules are known to collide. The
         // output does not depend on it.
         let hashing = FixedState::with_seed(stamp.last_modified_ms);
-        let mut run = Run { pages, texts, work: Work::default(), hashing };
+        let details = is_recording.then(Details::default);
+        let mut run = Run { pages, texts, work: Work::default(), hashing, details };
         let mut report = Report::default();
         let mut list = Vec::new();
         for (n, (source, files)) in configuration.sources.iter().zip(&source_files).enumerate() {
             let (mut lines, used_pages) = run.take_lines(TextId(n));
-            let level = run.apply_level(&source.level, files, &mut lines)?;
+            let level = run.apply_level(LevelName::Source(n), &source.level, files, &mut lines)?;
             run.pages.release_unused(used_pages.iter().copied(), &lines);
             report.sources.push(SourceReport {
                 source: source.source.clone(),
@@ -337,7 +350,8 @@ impl Compilation {
                 list.append(&mut lines);
             }
         }
-        report.list = run.apply_level(&configuration.level, &list_files, &mut list)?;
+        report.list = run.apply_level(LevelName::List, &configuration.level, &list_files, &mut list)?;
+        report.details = run.details;
         run.pages.keep_only(&list);
         Ok(Compiled::new(list_header(&configuration, stamp), run.pages, list, report))
     }
@@ -352,10 +366,11 @@ impl Source {
     /// `Pattern` when an exclusion or inclusion cannot be used.
     pub fn transform(&self, lines: &[&str]) -> Result<Vec<String>, CompileError> {
         let (pages, texts) = (Pages::default(), Vec::new());
-        let mut run = Run { pages, texts, work: Work::default(), hashing: FixedState::with_seed(0) };
+        let hashing = FixedState::with_seed(0);
+        let mut run = Run { pages, texts, work: Work::default(), hashing, details: None };
         let mut lines: Vec<Line> = lines.iter().map(|line| run.pages.write(line)).collect();
         let no_files = PatternFiles { exclusions: Vec::new(), inclusions: Vec::new() };
-        run.apply_level(&self.level, &no_files, &mut lines)?;
+        run.apply_level(LevelName::Source(0), &self.level, &no_files, &mut lines)?;
         Ok(lines.iter().map(|&line| run.pages.text(line).to_owned()).collect())
     }
 }
@@ -372,6 +387,8 @@ struct Run {
     texts: Vec<Text>,
     work: Work,
     hashing: FixedState,
+    /// Where dropped lines are told, if anybody asked.
+    details: Option<Details>,
 }
 
 impl Run {
@@ -414,6 +431,7 @@ impl Run {
     /// Exclusions, inclusions and transformations of one level, in this order.
     fn apply_level(
         &mut self,
+        at: LevelName,
         level: &Level,
         files: &PatternFiles,
         lines: &mut Vec<Line>,
@@ -424,17 +442,22 @@ impl Run {
             ..LevelReport::default()
         };
         if let Some(patterns) = self.take_patterns(&level.exclusions, &files.exclusions)? {
-            report.n_excluded = self.drop_lines(lines, patterns, true)?;
+            report.n_excluded = self.drop_lines(at, lines, patterns, Pass::Exclusions)?;
         }
         if let Some(patterns) = self.take_patterns(&level.inclusions, &files.inclusions)? {
-            report.n_not_included = self.drop_lines(lines, patterns, false)?;
+            report.n_not_included = self.drop_lines(at, lines, patterns, Pass::Inclusions)?;
         }
         for &transformation in &level.transformations {
             let n_lines_in = lines.len();
             if transformation == Transformation::ConflictDetection {
                 (report.n_conflicts, report.conflicts) = find_conflicts(&self.pages, lines, &self.hashing);
             }
+            let before = self.details.is_some().then(|| lines.clone());
             transformation.apply(&mut self.pages, lines, &self.hashing);
+            if let Some((details, before)) = self.details.as_mut().zip(before) {
+                let mut notes = Notes { details, level: at, pass: Pass::Transformation(transformation) };
+                explain(transformation, &mut self.pages, &before, lines, &self.hashing, &mut notes);
+            }
             report.passes.push(PassReport { transformation, n_lines_in, n_lines_out: lines.len() });
         }
         report.n_lines_out = lines.len();
@@ -468,9 +491,10 @@ impl Run {
     /// Drops the lines that the patterns hit, or those that they do not. Says how many.
     fn drop_lines(
         &mut self,
+        at: LevelName,
         lines: &mut Vec<Line>,
         mut patterns: Patterns,
-        drops_hit: bool,
+        pass: Pass,
     ) -> Result<usize, CompileError> {
         let n_before = lines.len();
         let mut failure = None;
@@ -478,7 +502,16 @@ impl Run {
             // After a failure the lines are of no use any more; the loop only has to end.
             failure.is_none()
                 && match patterns.hit(self.pages.text(line), &mut self.work) {
-                    Ok(is_hit) => is_hit != drops_hit,
+                    Ok(hit) => {
+                        let is_dropped = hit.is_some() == (pass == Pass::Exclusions);
+                        if is_dropped && let Some(details) = &mut self.details {
+                            let reason = hit.map_or(Reason::NotIncluded, |n| Reason::Excluded {
+                                pattern: clip(patterns.text(n)),
+                            });
+                            Notes { details, level: at, pass }.dropped(self.pages.text(line), reason);
+                        }
+                        !is_dropped
+                    }
                     Err(error) => {
                         failure = Some(error);
                         false

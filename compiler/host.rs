@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use crate::details::Fault;
 use crate::line::{MAX_LABEL_LENGTH, labels};
 use crate::public_suffix;
 
@@ -26,22 +27,24 @@ impl Allowances {
     pub(crate) const BOTH: Self = Allowances { ip: true, public_suffix: true };
 }
 
-/// Whether a name may stand in a rule. `is_limited` says that an option narrows the rule down, so that
-/// a whole public suffix does no harm.
-pub(crate) fn is_allowed(name: &str, allowances: Allowances, is_limited: bool) -> bool {
-    if is_ordinary(name) {
-        return is_limited || is_no_suffix(name, allowances);
-    }
-    let Some(host) = host_of(name).filter(|host| host.bytes().any(|b| b.is_ascii_alphanumeric())) else {
-        return false;
+/// Whether a name may stand in a rule, and if not, why. `is_limited` says that an option narrows the rule
+/// down, so that a whole public suffix does no harm.
+pub(crate) fn judge(name: &str, allowances: Allowances, is_limited: bool) -> Result<(), Fault> {
+    let judge_suffix = |host: &str| {
+        if is_limited || is_no_suffix(host, allowances) { Ok(()) } else { Err(Fault::PublicSuffix) }
     };
+    if is_ordinary(name) {
+        return judge_suffix(name);
+    }
+    let has_letter_or_digit = |host: &Cow<'_, str>| host.bytes().any(|b| b.is_ascii_alphanumeric());
+    let host = host_of(name).filter(has_letter_or_digit).ok_or(Fault::Host)?;
     if is_ip(&host) {
-        return allowances.ip;
+        return if allowances.ip { Ok(()) } else { Err(Fault::Ip) };
     }
     if !is_well_formed(&host) {
-        return false;
+        return Err(Fault::Host);
     }
-    is_limited || is_no_suffix(&host, allowances)
+    judge_suffix(&host)
 }
 
 /// Whether a host is no whole public suffix, or one that may be blocked.
@@ -218,7 +221,11 @@ mod tests {
     use super::*;
 
     fn passes(name: &str) -> bool {
-        is_allowed(name, Allowances::NONE, false)
+        judge(name, Allowances::NONE, false).is_ok()
+    }
+
+    fn is_allowed(name: &str, allowances: Allowances, is_limited: bool) -> bool {
+        judge(name, allowances, is_limited).is_ok()
     }
 
     #[test]

@@ -1,8 +1,6 @@
-//! What a compilation did, in numbers.
-//!
-//! Counting only: which lines were dropped can be had by comparing input and output, and to keep them all
-//! would double the memory.
+//! What a compilation did, in numbers, and in [`Details`] line by line for those who ask.
 
+use crate::details::Details;
 use crate::transformations::Transformation;
 
 /// What happened to every source and to the list.
@@ -12,6 +10,8 @@ pub struct Report {
     pub sources: Vec<SourceReport>,
     /// The list as a whole, source headers included, list header not.
     pub list: LevelReport,
+    /// Every dropped line and why, if the compilation was [`recording`](crate::Compilation::recording).
+    pub details: Option<Details>,
 }
 
 /// What happened to one source.

@@ -98,6 +98,8 @@ pub(crate) struct Patterns {
     plain: Option<AhoCorasick>,
     wildcards: Vec<Wildcard>,
     regexes: Vec<Regex>,
+    /// All of them as they were written, in the order of these three.
+    texts: Vec<String>,
     folded: Folded,
     scratch: Scratch,
 }
@@ -114,8 +116,8 @@ impl Patterns {
     ) -> Result<Option<Patterns>, (String, PatternError)> {
         let mut seen = HashSet::with_hasher(hashing.clone());
         let mut plain = Vec::new();
-        let mut wildcards = Vec::new();
-        let mut regexes = Vec::new();
+        let (mut wildcards, mut wildcard_texts) = (Vec::new(), Vec::new());
+        let (mut regexes, mut regex_texts) = (Vec::new(), Vec::new());
         let mut n_bytes = 0;
         let mut regexes_size = 0;
         for pattern in patterns.filter(|pattern| !pattern.is_empty()) {
@@ -137,8 +139,10 @@ impl Patterns {
                     return Err(error(PatternError::RegexTooLarge));
                 }
                 regexes.push(regex);
+                regex_texts.push(pattern);
             } else if pattern.contains('*') {
                 wildcards.push(Wildcard::new(pattern));
+                wildcard_texts.push(pattern);
             } else {
                 plain.push(pattern);
             }
@@ -146,42 +150,55 @@ impl Patterns {
         if seen.is_empty() {
             return Ok(None);
         }
-        let plain = if plain.is_empty() {
+        let plain_texts = plain;
+        let plain = if plain_texts.is_empty() {
             None
         } else {
             // The smaller automaton: the fast one could take a kilobyte for every byte of the patterns.
             let kind = Some(AhoCorasickKind::ContiguousNFA);
             // It fails only beyond 2^31 bytes of patterns, which the bound above excludes.
-            let Ok(automaton) = AhoCorasick::builder().kind(kind).build(&plain) else {
+            let Ok(automaton) = AhoCorasick::builder().kind(kind).build(&plain_texts) else {
                 return Err((String::new(), PatternError::TooLong));
             };
             Some(automaton)
         };
+        let texts =
+            plain_texts.into_iter().chain(wildcard_texts).chain(regex_texts).map(str::to_owned).collect();
         let (folded, scratch) = (Folded::default(), Scratch::default());
-        Ok(Some(Patterns { plain, wildcards, regexes, folded, scratch }))
+        Ok(Some(Patterns { plain, wildcards, regexes, texts, folded, scratch }))
     }
 
-    /// Whether any pattern hits the line.
-    pub(crate) fn hit(&mut self, line: &str, work: &mut Work) -> Result<bool, PatternError> {
-        if self.plain.as_ref().is_some_and(|plain| plain.is_match(line)) {
-            return Ok(true);
+    /// A pattern that hits the line, by its place among the texts.
+    pub(crate) fn hit(&mut self, line: &str, work: &mut Work) -> Result<Option<usize>, PatternError> {
+        let mut n_before = 0;
+        if let Some(plain) = &self.plain {
+            if let Some(found) = plain.find(line) {
+                return Ok(Some(found.pattern().as_usize()));
+            }
+            n_before = plain.patterns_len();
         }
         if self.wildcards.is_empty() && self.regexes.is_empty() {
-            return Ok(false);
+            return Ok(None);
         }
         self.folded.set(line);
-        for wildcard in &self.wildcards {
+        for (n, wildcard) in self.wildcards.iter().enumerate() {
             work.spend(1 + line.len() as u64 / 16)?;
             if wildcard.is_match(self.folded.text()) {
-                return Ok(true);
+                return Ok(Some(n_before + n));
             }
         }
-        for regex in &self.regexes {
+        n_before += self.wildcards.len();
+        for (n, regex) in self.regexes.iter().enumerate() {
             if regex.is_match(self.folded.units(), &mut self.scratch, work)? {
-                return Ok(true);
+                return Ok(Some(n_before + n));
             }
         }
-        Ok(false)
+        Ok(None)
+    }
+
+    /// A pattern as it was written.
+    pub(crate) fn text(&self, n: usize) -> &str {
+        self.texts.get(n).map_or("", String::as_str)
     }
 }
 
@@ -254,10 +271,10 @@ mod tests {
         let mut compiled = compiled.expect("patterns");
         let mut work = Work::default();
         for line in hit {
-            assert!(compiled.hit(line, &mut work).unwrap(), "{patterns:?} on {line:?}");
+            assert!(compiled.hit(line, &mut work).unwrap().is_some(), "{patterns:?} on {line:?}");
         }
         for line in missed {
-            assert!(!compiled.hit(line, &mut work).unwrap(), "{patterns:?} on {line:?}");
+            assert!(compiled.hit(line, &mut work).unwrap().is_none(), "{patterns:?} on {line:?}");
         }
     }
 

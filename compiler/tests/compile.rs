@@ -13,8 +13,8 @@ mod support;
 use std::collections::HashMap;
 
 use compiler::{
-    Compilation, CompileError, Configuration, ConfigurationDraft, Conflict, LevelDraft, MAX_INCLUDE_DEPTH,
-    PatternError, SourceDraft,
+    Compilation, CompileError, Configuration, ConfigurationDraft, Conflict, Dropped, LevelDraft, LevelName,
+    MAX_INCLUDE_DEPTH, Pass, PatternError, Reason, SourceDraft,
 };
 use support::{compile, stamp};
 
@@ -251,4 +251,36 @@ fn chunks_join_to_the_text() {
         assert_eq!(chunks.concat(), text, "{chunk_bytes}");
         assert!(chunks.iter().all(|chunk| chunk.len() <= chunk_bytes.max(4) && !chunk.is_empty()));
     }
+}
+
+#[test]
+fn excluded_lines_are_told_with_their_pattern() {
+    let excluded = |pattern: &str| Reason::Excluded { pattern: pattern.to_owned() };
+    let level = LevelDraft {
+        exclusions: names(&["/^x/", "b*y", "plain"]),
+        inclusions: names(&["y"]),
+        ..LevelDraft::default()
+    };
+    let case = case(&[("s", "plain y\nBCD y\nXy\nkept y\nz")], &["s"]).first_source(level);
+    let configuration = Configuration::validate(case.draft).expect("valid");
+    let mut compilation = Compilation::new(configuration).recording();
+    for wanted in compilation.wanted() {
+        compilation.supply(wanted.id, case.files["s"].clone()).expect("a plain text");
+    }
+    let compiled = compilation.finish(&stamp()).expect("good patterns");
+    let details = compiled.report().details.as_ref().expect("recorded");
+    let dropped = |text: &str, pass, reason| Dropped {
+        level: LevelName::Source(0),
+        pass,
+        text: text.to_owned(),
+        reason,
+    };
+    let expected = [
+        dropped("plain y", Pass::Exclusions, excluded("plain")),
+        dropped("BCD y", Pass::Exclusions, excluded("b*y")),
+        dropped("Xy", Pass::Exclusions, excluded("/^x/")),
+        dropped("z", Pass::Inclusions, Reason::NotIncluded),
+    ];
+    assert_eq!(details.dropped, expected);
+    assert_eq!(details.n_dropped[&(LevelName::Source(0), Pass::Exclusions, "excluded")], 3);
 }

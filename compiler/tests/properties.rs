@@ -13,7 +13,9 @@ mod support;
 
 use std::collections::{HashMap, HashSet};
 
-use compiler::{Configuration, ConfigurationDraft, LevelDraft, SourceDraft, Transformation};
+use compiler::{
+    Compilation, Configuration, ConfigurationDraft, LevelDraft, Pass, SourceDraft, Transformation,
+};
 use proptest::prelude::*;
 use support::compile;
 
@@ -147,6 +149,45 @@ proptest! {
             let mut all = lines.iter();
             prop_assert!(left.iter().all(|line| all.any(|other| other == line)), "{transformation}: {left:?}");
         }
+    }
+
+    #[test]
+    fn every_dropped_line_has_a_reason(
+        lines in lines(),
+        transformation in transformation(),
+        exclusions in prop::collection::vec("[a-c.*|]{1,3}", 0..3),
+        inclusions in prop::collection::vec("[a-z.*|]{1,3}", 0..3),
+    ) {
+        let transformations = vec![transformation.name().to_owned()];
+        let level = LevelDraft { transformations, exclusions, inclusions, ..LevelDraft::default() };
+        let source = SourceDraft { source: "s".to_owned(), level, ..SourceDraft::default() };
+        let draft = ConfigurationDraft { name: "T".to_owned(), sources: vec![source], ..ConfigurationDraft::default() };
+        let compile = |is_recording| {
+            let configuration = Configuration::validate(draft.clone()).expect("valid");
+            let compilation = Compilation::new(configuration);
+            let mut compilation = if is_recording { compilation.recording() } else { compilation };
+            for wanted in compilation.wanted() {
+                let text = lines.iter().filter(|line| !line.starts_with("!#")).cloned().collect::<Vec<_>>().join("\n");
+                compilation.supply(wanted.id, text).expect("no directives");
+            }
+            compilation.finish(&support::stamp()).expect("good patterns")
+        };
+        let (plain, recorded) = (compile(false), compile(true));
+        prop_assert_eq!(plain.body().collect::<Vec<_>>(), recorded.body().collect::<Vec<_>>());
+        prop_assert!(plain.report().details.is_none());
+
+        let details = recorded.report().details.as_ref().expect("recorded");
+        let level = &recorded.report().sources[0].level;
+        let told = |pass: Pass| details.dropped.iter().filter(|dropped| dropped.pass == pass).count();
+        prop_assert_eq!(told(Pass::Exclusions), level.n_excluded);
+        prop_assert_eq!(told(Pass::Inclusions), level.n_not_included);
+        let (pass, of_pass) = (level.passes[0], told(Pass::Transformation(transformation)));
+        match transformation {
+            // One line may become several there.
+            Transformation::Compress => prop_assert!(of_pass >= pass.n_dropped()),
+            _ => prop_assert_eq!(of_pass, pass.n_dropped(), "{:?}", details),
+        }
+        prop_assert_eq!(details.n_dropped.values().sum::<usize>(), details.dropped.len());
     }
 
     #[test]

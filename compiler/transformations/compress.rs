@@ -48,7 +48,7 @@ pub(super) fn apply(pages: &mut Pages, lines: &mut Vec<Line>, hashing: &FixedSta
 }
 
 /// The name in a rule that is exactly `||name^`: lower case, no allow mark, no options.
-fn covered_name(line: &str) -> Option<&str> {
+pub(super) fn covered_name(line: &str) -> Option<&str> {
     // Nearly all other lines fail here, so that they need not be taken apart.
     if !trim(line).starts_with("||") || is_comment(line) {
         return None;
@@ -203,7 +203,7 @@ fn hash_name(hashing: &FixedState, name: &str) -> u64 {
 }
 
 /// The proper parents of a name, the shortest first.
-fn parents<'a>(hashing: &FixedState, name: &'a str) -> impl Iterator<Item = (u64, &'a str)> {
+pub(super) fn parents<'a>(hashing: &FixedState, name: &'a str) -> impl Iterator<Item = (u64, &'a str)> {
     suffixes(hashing, name).filter(move |(_, suffix)| suffix.len() < name.len())
 }
 

@@ -30,13 +30,12 @@ pub(super) fn apply(pages: &mut Pages, lines: &mut Vec<Line>) {
 
 /// Converts every run between separators.
 fn convert(text: &str, converted: &mut String) {
-    let is_separator = |c: char| matches!(c, '^' | '$' | '|' | '=') || is_space(c);
     let mut rest = text;
     while !rest.is_empty() {
         let run_end = rest.find(is_separator).unwrap_or(rest.len());
         let (run, separated) = rest.split_at(run_end);
         convert_run(run, converted);
-        let separator_end = separated.find(|c| !is_separator(c)).unwrap_or(separated.len());
+        let separator_end = separated.find(|c: char| !is_separator(c)).unwrap_or(separated.len());
         let (separators, next) = separated.split_at(separator_end);
         converted.push_str(separators);
         rest = next;
@@ -57,6 +56,22 @@ fn convert_run(run: &str, converted: &mut String) {
     } else {
         converted.push_str(&to_ascii(name).unwrap_or_default());
     }
+}
+
+/// Whether a name in a line has no ASCII form, so that nothing is left of it.
+pub(super) fn loses_a_name(text: &str) -> bool {
+    let runs = text.split(is_separator).map(|run| match run.strip_prefix("*.") {
+        Some(name) if has_inner_dot(name) => name,
+        _ => run,
+    });
+    let is_lost = |name: &str| {
+        !name.is_ascii() && has_inner_dot(name) && to_ascii(name).is_none_or(|name| name.is_empty())
+    };
+    !is_comment(text) && runs.into_iter().any(is_lost)
+}
+
+fn is_separator(c: char) -> bool {
+    matches!(c, '^' | '$' | '|' | '=') || is_space(c)
 }
 
 /// Whether there is a dot with something on both sides.

@@ -10,6 +10,7 @@ mod compress;
 mod conflict_detection;
 mod convert_to_ascii;
 mod deduplicate;
+mod explain;
 mod insert_final_new_line;
 mod invert_allow;
 mod removal;
@@ -28,6 +29,8 @@ use foldhash::fast::FixedState;
 
 use crate::report::Conflict;
 use crate::text::{Line, Pages};
+
+pub(crate) use explain::explain;
 
 /// A transformation, under the name configurations use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -20,29 +20,39 @@ const MIN_PARENT_LABELS: usize = 2;
 const COSMETIC_MARKS: [&str; 6] = ["##", "#@#", "#?#", "#$#", "#%#", "$$"];
 
 pub(super) fn apply(pages: &mut Pages, lines: &mut Vec<Line>, hashing: &FixedState) {
-    for line in lines.iter_mut() {
+    shorten(pages, lines);
+    let mut covering = covering(pages, lines, hashing).into_iter();
+    lines.retain(|_| covering.next().flatten().is_none());
+}
+
+/// Writes rules shorter.
+pub(super) fn shorten(pages: &mut Pages, lines: &mut [Line]) {
+    for line in lines {
         if let Some(shorter) = shorter(pages.text(*line)) {
             *line = pages.write(&shorter);
         }
     }
+}
+
+/// For every line the number of the earlier one that makes it needless, if there is one.
+pub(super) fn covering(pages: &Pages, lines: &[Line], hashing: &FixedState) -> Vec<Option<u32>> {
     let host_at =
         |number: u32| lines.get(number as usize).and_then(|&line| bare_host(pages.text(line))).unwrap_or("");
     let mut hosts = Hosts::new(hashing);
-    let mut is_needless = Vec::with_capacity(lines.len());
-    for (number, &line) in (0..).zip(lines.iter()) {
-        let host = bare_host(pages.text(line));
-        let needless = host.is_some_and(|host| hosts.nearest(host, MIN_PARENT_LABELS, host_at).is_some());
-        is_needless.push(needless);
-        if let Some(host) = host.filter(|_| !needless) {
+    let numbered = (0..).zip(lines);
+    let covering = numbered.map(|(number, &line)| {
+        let host = bare_host(pages.text(line))?;
+        let covering = hosts.nearest(host, MIN_PARENT_LABELS, host_at);
+        if covering.is_none() {
             hosts.add(host, number, host_at);
         }
-    }
-    let mut is_needless = is_needless.into_iter();
-    lines.retain(|_| is_needless.next() != Some(true));
+        covering
+    });
+    covering.collect()
 }
 
 /// The host of a rule that is exactly `||host^`.
-fn bare_host(line: &str) -> Option<&str> {
+pub(super) fn bare_host(line: &str) -> Option<&str> {
     let line = trim(line);
     host_of_pattern(line).filter(|_| line.ends_with('^'))
 }

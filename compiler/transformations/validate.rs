@@ -7,8 +7,9 @@
 pub(super) use crate::host::Allowances;
 
 use super::removal::remove_with_headings;
-use crate::adblock_parts::AdblockParts;
-use crate::host::{is_address, is_allowed, is_ordinary, is_public_suffix};
+use crate::adblock_parts::{AdblockParts, NoRule};
+use crate::details::{Fault, clip};
+use crate::host::{self, is_address, is_ordinary, is_public_suffix};
 use crate::ip_pattern::IpPattern;
 use crate::line::{hosts_names, is_blank, is_comment, labels, trim};
 use crate::text::{Line, Pages};
@@ -21,11 +22,11 @@ pub(super) fn apply(pages: &mut Pages, lines: &mut Vec<Line>, allowances: Allowa
     if allowances.ip {
         normalise_addresses(pages, lines);
     }
-    remove_with_headings(pages, lines, |_, text, _| !is_valid(text, allowances));
+    remove_with_headings(pages, lines, |_, text, _| judge(text, allowances).is_err());
 }
 
 /// Writes whole addresses as `||a.b.c.d^` and whole networks of three numbers with `||` in front.
-fn normalise_addresses(pages: &mut Pages, lines: &mut [Line]) {
+pub(super) fn normalise_addresses(pages: &mut Pages, lines: &mut [Line]) {
     let mut rewritten = String::new();
     for line in lines {
         let text = pages.text(*line);
@@ -42,85 +43,121 @@ fn normalise_addresses(pages: &mut Pages, lines: &mut [Line]) {
     }
 }
 
-/// Whether a line may stay. Comments and blanks always may.
-fn is_valid(line: &str, allowances: Allowances) -> bool {
+/// Whether a line may stay, and if not, why. Comments and blanks always may.
+pub(super) fn judge(line: &str, allowances: Allowances) -> Result<(), Fault> {
     // Most lines of most lists, above all behind `Compress`. Nothing below would say otherwise of them: such a
     // name is an exact domain, has no characters that need a look, and is no address.
     if let Some(name) = line.strip_prefix("||").and_then(|rest| rest.strip_suffix('^'))
         && is_ordinary(name)
     {
-        return is_allowed(name, allowances, false);
+        return host::judge(name, allowances, false);
     }
     if is_comment(line) || is_blank(line) {
-        return true;
+        return Ok(());
     }
     match hosts_names(line) {
         // A hosts line without any name makes the reference fail; it blocks nothing, so it goes.
         Some(mut names) => {
-            names.clone().next().is_some() && names.all(|name| is_allowed(name, allowances, false))
+            names.clone().next().ok_or(Fault::NoName)?;
+            names.try_for_each(|name| host::judge(name, allowances, false))
         }
-        None => is_valid_adblock_rule(line, allowances),
+        None => judge_adblock_rule(line, allowances),
     }
 }
 
 /// Judges a rule that is no hosts line. The order of the checks matters: a regular expression is not asked
 /// for its characters, and an address is refused as such before anything is said about its host.
-fn is_valid_adblock_rule(line: &str, allowances: Allowances) -> bool {
-    let Ok(parts) = AdblockParts::parse(line) else { return false };
+fn judge_adblock_rule(line: &str, allowances: Allowances) -> Result<(), Fault> {
+    let parts = AdblockParts::parse(line).map_err(|NoRule| Fault::NoRule)?;
     let pattern = parts.pattern;
     let mut is_limited = false;
     let mut has_denyallow = false;
     for option in parts.options() {
         match option.name() {
-            "important" | "~important" | "dnstype" | "dnsrewrite" | "ctag" => {}
             "denyallow" => (is_limited, has_denyallow) = (true, true),
             "badfilter" | "client" => is_limited = true,
-            _ => return false,
+            name if is_known_option(name) => {}
+            _ => return Err(Fault::UnknownOption),
         }
     }
     let exact_domain = exact_domain(pattern);
     if exact_domain.is_none() && pattern.encode_utf16().take(MIN_PATTERN_LENGTH).count() < MIN_PATTERN_LENGTH
     {
-        return false;
+        return Err(Fault::TooShort);
     }
     if pattern.starts_with('/') && pattern.ends_with('/') {
-        return true;
+        return Ok(());
     }
     if !has_only_pattern_characters(pattern) {
-        return false;
+        return Err(Fault::Characters);
     }
-    if IpPattern::parse(pattern).is_some_and(|ip| has_denyallow || ip.is_refused(allowances.ip)) {
-        return false;
+    if let Some(ip) = IpPattern::parse(pattern) {
+        if has_denyallow {
+            return Err(Fault::DenyallowOnIp);
+        }
+        if ip.is_refused(allowances.ip) {
+            return Err(Fault::VagueIp);
+        }
     }
     let body = pattern.strip_prefix("||").or_else(|| pattern.strip_prefix('|')).unwrap_or(pattern);
     if is_address(body.strip_suffix("^|").or_else(|| body.strip_suffix('^')).unwrap_or(body)) {
-        return allowances.ip;
+        return if allowances.ip { Ok(()) } else { Err(Fault::Ip) };
     }
     let separator = pattern.find('^');
     // Only the first star counts: one before the separator excuses all behind it.
     if separator.is_some_and(|separator| pattern.find('*').is_some_and(|star| star > separator)) {
-        return false;
+        return Err(Fault::WildcardBehindSeparator);
     }
     if let Some(domain) = exact_domain {
-        return is_allowed(domain, allowances, is_limited);
+        return host::judge(domain, allowances, is_limited);
     }
     match (pattern.strip_prefix("||"), separator) {
-        (Some(rest), Some(at)) => is_valid_domain_pattern(rest, at - "||".len(), allowances, is_limited),
-        _ => true,
+        (Some(rest), Some(at)) => judge_domain_pattern(rest, at - "||".len(), allowances, is_limited),
+        _ => Ok(()),
     }
 }
 
 /// Judges what follows `||` when there is a `^`, at `separator`.
-fn is_valid_domain_pattern(rest: &str, separator: usize, allowances: Allowances, is_limited: bool) -> bool {
+fn judge_domain_pattern(
+    rest: &str,
+    separator: usize,
+    allowances: Allowances,
+    is_limited: bool,
+) -> Result<(), Fault> {
     let (name, tail) = rest.split_at_checked(separator).unwrap_or((rest, ""));
     if name.contains('*') {
         return match name.strip_prefix("*.") {
-            Some(suffix) if is_public_suffix(suffix) => is_allowed(suffix, allowances, is_limited),
-            _ => true,
+            Some(suffix) if is_public_suffix(suffix) => host::judge(suffix, allowances, is_limited),
+            _ => Ok(()),
         };
     }
     let after = tail.strip_prefix('^').unwrap_or(tail);
-    is_allowed(name, allowances, is_limited) && (after.is_empty() || after.starts_with('|'))
+    host::judge(name, allowances, is_limited)?;
+    if after.is_empty() || after.starts_with('|') { Ok(()) } else { Err(Fault::TextBehindSeparator) }
+}
+
+/// Whether a DNS filter knows an option.
+fn is_known_option(name: &str) -> bool {
+    matches!(
+        name,
+        "important" | "~important" | "dnstype" | "dnsrewrite" | "ctag" | "denyallow" | "badfilter" | "client"
+    )
+}
+
+/// The option or name that a fault of a line is about; empty if it is the rule as a whole.
+pub(super) fn offender(line: &str, allowances: Allowances, fault: Fault) -> String {
+    if let Some(mut names) = hosts_names(line) {
+        let wrong = names.find(|name| host::judge(name, allowances, false).is_err());
+        return clip(wrong.unwrap_or(""));
+    }
+    let Ok(parts) = AdblockParts::parse(line) else { return String::new() };
+    let mut options = parts.options();
+    match fault {
+        Fault::UnknownOption => options
+            .find(|option| !is_known_option(option.name()))
+            .map_or_else(String::new, |option| clip(option.name())),
+        _ => clip(parts.pattern),
+    }
 }
 
 /// The domain in a pattern that is exactly a domain: `||`, `*.` or `.` before it are optional, the `^`

@@ -52,6 +52,9 @@ struct Figures {
     n_lines: usize,
     ms: Vec<f64>,
     lines_per_second: f64,
+    /// Processor time of a round, all threads, in the mean: what is left of a comparison on a machine that is
+    /// busy with other things.
+    cpu_ms: Option<f64>,
     /// The most memory its process ever had.
     peak_mib: Option<u64>,
 }
@@ -131,12 +134,17 @@ fn measure(list: &'static str, file: &Path, native: &Path, build: &Path) -> Resu
         n_lines: text.lines().count(),
         ms: Vec::new(),
         lines_per_second: 0.0,
+        cpu_ms: None,
         peak_mib: None,
     });
+    let mut cpu_us_before = [None; 3];
 
     for round in 0..=ROUNDS {
         if round > 0 {
             step(format!("{list}: round {round} of {ROUNDS}"));
+        }
+        if round == 1 {
+            cpu_us_before = compilers.each_ref().map(|(_, compiler)| compiler.process().cpu_us());
         }
         let mut expected: Option<String> = None;
         for ((name, compiler), figures) in compilers.iter_mut().zip(&mut figures) {
@@ -148,7 +156,9 @@ fn measure(list: &'static str, file: &Path, native: &Path, build: &Path) -> Resu
             }
         }
     }
-    for ((_, compiler), figures) in compilers.iter().zip(&mut figures) {
+    for (((_, compiler), figures), before) in compilers.iter().zip(&mut figures).zip(cpu_us_before) {
+        let cpu_us = compiler.process().cpu_us().zip(before);
+        figures.cpu_ms = cpu_us.map(|(now, before)| (now - before) as f64 / 1000.0 / ROUNDS as f64);
         figures.lines_per_second = figures.n_lines as f64 / figures.median_ms() * 1000.0;
         figures.peak_mib = compiler.process().peak_mib();
     }
@@ -240,11 +250,12 @@ fn compile_over_http(server: &Server, body: &str, round: usize) -> Result<Compil
 
 fn print(figures: &[Figures]) {
     println!("\n{ROUNDS} rounds, medians; all three make the same of each list");
-    println!("{:<20} {:<36} {:>8} {:>11} {:>9}", "", "", "ms", "lines/s", "peak MiB");
+    println!("{:<20} {:<36} {:>8} {:>8} {:>11} {:>9}", "", "", "ms", "CPU ms", "lines/s", "peak MiB");
     for figures in figures {
         let peak = figures.peak_mib.map_or_else(|| "?".to_owned(), |mib| mib.to_string());
+        let cpu = figures.cpu_ms.map_or_else(|| "?".to_owned(), |ms| format!("{ms:.1}"));
         println!(
-            "{:<20} {:<36} {:>8.1} {:>11.0} {peak:>9}",
+            "{:<20} {:<36} {:>8.1} {cpu:>8} {:>11.0} {peak:>9}",
             figures.list,
             figures.compiler,
             figures.median_ms(),
