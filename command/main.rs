@@ -142,6 +142,9 @@ fn compile(arguments: &CompileArguments) -> Result<()> {
     };
     let name = configuration.name().to_owned();
     let mut compilation = Compilation::new(configuration);
+    if report.is_some() {
+        compilation = compilation.recording();
+    }
     let client = Client::new(Duration::from_secs(arguments.timeout), arguments.retries);
     load_all(&mut compilation, &client, &progress)?;
 

@@ -5,11 +5,16 @@ mod request;
 use std::cell::Cell;
 use std::collections::HashMap;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use compiler::{
-    Compilation, CompileError, Configuration, ConfigurationDraft, Location, SourceDraft, Stamp, WantedText,
+    Compilation, CompileError, Compiled, Configuration, ConfigurationDraft, Location, SourceDraft, Stamp,
+    WantedText,
 };
 use futures::{StreamExt, stream};
 use serde::Serialize;
+use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use self::request::CompileRequest;
 use crate::admission::Admitted;
@@ -44,6 +49,9 @@ pub async fn compile_list(app: App, admitted: Admitted) -> ApiResult {
     };
     let n_sources = asked.configuration.sources().len();
     let mut compilation = Compilation::new(asked.configuration);
+    if asked.report {
+        compilation = compilation.recording();
+    }
     loader.check(&compilation)?;
     let started_at = now();
     loader.load_all(&mut compilation).await?;
@@ -69,6 +77,8 @@ pub async fn compile_list(app: App, admitted: Admitted) -> ApiResult {
         rule_count: compiled.n_lines(),
         compiled_at: iso_time(app.now),
         metrics,
+        report: asked.report.then(|| compiled.report().to_json()),
+        checksum: asked.report.then(|| checksum(&compiled)),
     };
     Ok(Reply::list(&list, compiled)?.with_header("X-Cache", "MISS"))
 }
@@ -204,6 +214,25 @@ struct CompiledList {
     compiled_at: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<Metrics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<Map<String, Value>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    checksum: Option<String>,
+}
+
+/// What a checksum line of the list would say: the start of the base64 of the SHA-256 of all other lines.
+fn checksum(compiled: &Compiled) -> String {
+    let mut hash = Sha256::new();
+    let lines = compiled.lines().filter(|line| !line.starts_with("! Checksum:"));
+    for (n, line) in lines.enumerate() {
+        if n > 0 {
+            hash.update("\n");
+        }
+        hash.update(line);
+    }
+    let mut text = STANDARD_NO_PAD.encode(hash.finalize());
+    text.truncate(27);
+    text
 }
 
 /// Durations are milliseconds by the platform's clock, which stands still while code runs.

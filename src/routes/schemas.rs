@@ -112,6 +112,7 @@ fn compile_request() -> Value {
             "description": "Texts of sources, by source: these are not fetched.",
         },
         "benchmark": { "type": "boolean", "default": false },
+        "report": { "type": "boolean", "default": false, "description": "Whether the answer tells what became of the lines." },
         "priority": { "type": "string", "enum": ["standard", "high", "low", "normal"], "default": "standard" },
         "turnstileToken": { "type": "string" },
     });

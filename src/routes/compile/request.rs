@@ -18,6 +18,8 @@ pub struct CompileRequest {
     pub pre_fetched_content: HashMap<String, String>,
     /// Whether the answer tells how long it took.
     pub benchmark: bool,
+    /// Whether the answer tells what became of the lines.
+    pub report: bool,
     /// What a browser got from Turnstile.
     pub turnstile_token: Option<String>,
 }
@@ -32,6 +34,8 @@ struct Body {
     pre_fetched_content: HashMap<String, String>,
     #[serde(default)]
     benchmark: bool,
+    #[serde(default)]
+    report: bool,
     #[serde(default, deserialize_with = "given")]
     turnstile_token: Option<String>,
     /// Matters to queued compiles alone; checked all the same.
@@ -62,8 +66,8 @@ impl CompileRequest {
             let shown = issues.iter().map(|issue| format!("/configuration{issue}"));
             ApiError::Invalid { issues: shown.collect::<Vec<_>>().join(", ") }
         })?;
-        let Body { pre_fetched_content, benchmark, turnstile_token, .. } = body;
-        Ok(Self { configuration, pre_fetched_content, benchmark, turnstile_token })
+        let Body { pre_fetched_content, benchmark, report, turnstile_token, .. } = body;
+        Ok(Self { configuration, pre_fetched_content, benchmark, report, turnstile_token })
     }
 }
 
@@ -103,11 +107,11 @@ mod tests {
                 "transformations": ["Compress"], "exclusions": [], "exclusions_sources": [],
                 "inclusions": [], "inclusions_sources": [], "extensions": { "anything": [1] },
             },
-            "preFetchedContent": { "mine": "||a.example^" }, "benchmark": true, "priority": "normal",
+            "preFetchedContent": { "mine": "||a.example^" }, "benchmark": true, "report": true, "priority": "normal",
             "turnstileToken": "t",
         });
         let request = CompileRequest::parse(body.to_string().as_bytes()).unwrap();
-        assert!(request.benchmark);
+        assert!(request.benchmark && request.report);
         assert_eq!(request.pre_fetched_content["mine"], "||a.example^");
     }
 

@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD_NO_PAD;
 use journeys::Client;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -17,6 +19,25 @@ fn body_of(list: &Value) -> Vec<&str> {
         list["rules"].as_array().unwrap().iter().map(|rule| rule.as_str().unwrap()).collect();
     let end = rules.iter().position(|line| line.starts_with(LAST_OF_HEADER)).unwrap();
     rules[end + 2..].to_vec()
+}
+
+#[tokio::test]
+async fn what_became_of_the_lines_is_told_if_asked() {
+    let mut body = small(&["Deduplicate", "Validate"], "||a.example^\n||a.example^\n||b.example^$script");
+    assert_eq!(Client::new(plain()).compile(&body).await.json().get("report"), None);
+    body["report"] = json!(true);
+    let list = Client::new(plain()).compile(&body).await.json();
+    let dropped = &list["report"]["dropped"];
+    assert_eq!(
+        (&dropped[0]["reason"], &dropped[0]["what"], &dropped[0]["pass"]),
+        (&json!("unknown_option"), &json!("script"), &json!("Validate"))
+    );
+    assert_eq!((&dropped[1]["reason"], &dropped[1]["source"]), (&json!("duplicate"), &Value::Null));
+    assert_eq!(list["report"]["list"]["rulesOut"], 1);
+    let lines: Vec<&str> =
+        list["rules"].as_array().unwrap().iter().map(|line| line.as_str().unwrap()).collect();
+    let hash = STANDARD_NO_PAD.encode(Sha256::digest(lines.join("\n")));
+    assert_eq!(list["checksum"], hash[..27]);
 }
 
 #[tokio::test]

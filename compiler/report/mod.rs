@@ -1,5 +1,7 @@
 //! What a compilation did, in numbers, and in [`Details`] line by line for those who ask.
 
+mod json;
+
 use crate::details::Details;
 use crate::transformations::Transformation;
 
