@@ -73,7 +73,7 @@ pub enum Body {
         /// The text with an empty array in place of the lines, the first in it.
         frame: String,
         /// The lines.
-        list: Compiled,
+        list: Box<Compiled>,
     },
     /// A static asset as the platform serves it.
     Asset(Response),
@@ -138,7 +138,7 @@ impl Reply {
     pub fn list(frame: &impl Serialize, list: Compiled) -> Result<Self, ApiError> {
         let frame =
             serde_json::to_string(frame).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
-        Ok(Self { body: Body::List { frame, list }, ..Self::empty(200) })
+        Ok(Self { body: Body::List { frame, list: Box::new(list) }, ..Self::empty(200) })
     }
 
     /// `status` without a body.
@@ -181,7 +181,7 @@ impl Reply {
             Body::List { frame, list } => {
                 headers.push(("Content-Type", "application/json"));
                 let frame = if pretty { indented(&frame)? } else { frame };
-                let pieces = Response::from_stream(stream::iter(list_pieces(frame, list, pretty)))?;
+                let pieces = Response::from_stream(stream::iter(list_pieces(frame, *list, pretty)))?;
                 body = web_sys::Response::from(pieces).body();
             }
             Body::Json { media_type, text: compact } => {
