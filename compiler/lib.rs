@@ -10,14 +10,14 @@
 //! - reading and checking a configuration ([`Configuration`]),
 //! - saying which texts it takes, and finding includes in them ([`Compilation`]),
 //! - conditions, exclusions, inclusions and the transformations, the reference's thirteen and two more ([`Transformation`]),
-//! - the headers, for which the time is an argument ([`Stamp`]).
+//! - the headers, for which the time is an argument ([`Stamp`]),
+//! - rules as syntax trees and in other words ([`rule`]), which the compilation itself does without.
 //!
 //! # Out of scope
 //!
 //! - Fetching: size, time, redirects, content types, and which hosts may be fetched from at all. Bytes are
 //!   expected as UTF-8 text with invalid ones replaced.
 //! - HTTP, caching, check sums, storage, logging, clocks, randomness.
-//! - Syntax trees and conversion of rules between ad blockers.
 //!
 //! # Invariants
 //!
@@ -26,7 +26,7 @@
 //! - The same texts and configuration give the same body; only the header depends on the stamp.
 //! - Lines hold no CR and no LF. No line is ever shortened for its length.
 //! - No input makes a panic. No recursion follows the input: groups of a regular expression and includes
-//!   are nested to a fixed depth, all else is loops.
+//!   are nested to a fixed depth, as are conditions and configurations in trees of rules; all else is loops.
 //!
 //! # What is bounded, and what is not
 //!

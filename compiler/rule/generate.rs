@@ -8,7 +8,7 @@ use super::ast::{
     Syntax,
 };
 
-use super::parse::find_separator;
+use super::parse::{LINTER, find_separator};
 use super::source::Source;
 
 /// Writes a rule from its nodes; its raw text plays no part.
@@ -18,8 +18,12 @@ pub(super) fn generate(rule: &Rule) -> String {
         RuleKind::Empty(_) => {}
         RuleKind::Invalid(invalid) => to.push_str(&invalid.raw),
         RuleKind::Comment(comment) => {
-            to.push_str(&comment.marker.value);
-            to.push_str(&comment.text.value);
+            let text = &comment.text.value;
+            // A blank before the marker keeps the words of a linter comment from being one.
+            let words = text.trim_start_matches([' ', '\t']).as_bytes();
+            let is_linter =
+                words.get(..LINTER.len()).is_some_and(|word| word.eq_ignore_ascii_case(LINTER.as_bytes()));
+            push(&mut to, &[if is_linter { " " } else { "" }, &comment.marker.value, text]);
         }
         RuleKind::Metadata(metadata) => {
             let (marker, header) = (&metadata.marker.value, &metadata.header.value);
@@ -49,7 +53,8 @@ pub(super) fn generate(rule: &Rule) -> String {
             }
         }
         RuleKind::PreProcessor(directive) => {
-            push(&mut to, &["!#", &directive.name.value]);
+            let name = &directive.name.value;
+            push(&mut to, &["!#", if name.starts_with('#') { " " } else { "" }, name]);
             match &directive.params {
                 None => {}
                 Some(PreProcessorParams::Value(value)) => push(&mut to, &[" ", &value.value]),
@@ -94,7 +99,9 @@ pub(super) fn generate(rule: &Rule) -> String {
             }
             // A blank keeps what looks like a separator of cosmetic rules from being one.
             if let Some((at, _)) = find_separator(Source::new(&to).all()) {
-                to.insert(if at == 0 { 0 } else { end_of_pattern }, ' ');
+                let is_commentlike =
+                    to.get(at..).is_some_and(|rest| rest.starts_with("##") || rest.starts_with("#@#"));
+                to.insert(if is_commentlike { at } else { end_of_pattern }, ' ');
             }
         }
         RuleKind::Host(host) => {
@@ -187,9 +194,11 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
     let separator = rule.separator.value.as_str();
     let at = to.len();
     to.push_str(separator);
-    if find_separator(Source::new(to).all()) != Some((at, separator.len())) {
-        // A domain that ends like a separator begins is kept apart from it.
-        to.insert(at, if matches!(separator, "##" | "#@#") { '\t' } else { ' ' });
+    match find_separator(Source::new(to).all()) {
+        Some((found, len)) if (found, len) == (at, separator.len()) => {}
+        // A domain that begins or ends like a separator is kept from being one.
+        Some((0, _)) if to.starts_with("##") || to.starts_with("#@#") => to.insert(0, ' '),
+        _ => to.insert(at, if matches!(separator, "##" | "#@#") { '\t' } else { ' ' }),
     }
     match &rule.body {
         CosmeticBody::ElementHiding(body) => write_selector(to, in_selector, None, &body.selector_list.value),

@@ -10,6 +10,7 @@ use super::ast::{
 use super::source::{Part, Source};
 use crate::line;
 
+pub(super) use comment::LINTER;
 pub(super) use cosmetic::find_separator;
 
 mod comment;

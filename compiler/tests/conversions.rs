@@ -12,7 +12,8 @@ mod support;
 
 use std::path::PathBuf;
 
-use compiler::rule::convert::{Conversion, ConvertError, to_adguard, to_ublock};
+use compiler::rule::convert::{Conversion, ConvertError, Form, to_adguard, to_form, to_ublock};
+use proptest::prelude::*;
 use serde_json::{Value, json};
 use support::{lists_beside_the_workspace, read_json};
 
@@ -95,4 +96,97 @@ fn the_lists_beside_the_workspace_are_converted_as_the_reference_does() {
         }
     }
     differences.finish(800);
+}
+
+const FORMS: [Form; 3] = [Form::Hosts, Form::AdGuard, Form::Domains];
+
+/// Pieces that mean something to one of the converters.
+const PIECES: [&str; 36] = [
+    "##",
+    "#?#",
+    "#$#",
+    "#%#",
+    "$$",
+    "$",
+    "||a.com^",
+    "a.com",
+    "/",
+    ",",
+    "~",
+    "=",
+    "\\",
+    "[",
+    "[$path=",
+    "]",
+    "(",
+    ")",
+    "{",
+    "}",
+    "\"",
+    "'",
+    " ",
+    ":has-text(",
+    ":not(",
+    ":matches-path(",
+    ":style(",
+    "[-ext-has=",
+    "+js(",
+    "ra",
+    "//scriptlet(",
+    "^responseheader(",
+    "min-length=",
+    "redirect=noop.txt",
+    "inline-font",
+    "é",
+];
+
+fn convert_in_all_ways(text: &str) {
+    for conversion in [to_adguard(text), to_ublock(text)].into_iter().flatten() {
+        assert!(!conversion.rules.is_empty(), "{text}");
+    }
+    for form in FORMS {
+        // What a form is made of has all other forms, and is not changed by being put into its own.
+        for rule in to_form(text, form).unwrap_or_default() {
+            assert_eq!(to_form(&rule, form), Ok(vec![rule.clone()]), "{text:?}");
+        }
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_pieces_are_converted(pieces in prop::collection::vec(prop::sample::select(&PIECES[..]), 0..24)) {
+        convert_in_all_ways(&pieces.concat());
+    }
+
+    #[test]
+    fn any_text_is_converted(text in "\\PC*") {
+        convert_in_all_ways(&text);
+    }
+}
+
+/// A converter that looks back at all it has read would need hours for these.
+#[test]
+fn long_rules_take_no_longer_than_they_are() {
+    for start in [
+        "",
+        "||a.com^$",
+        "a.com##",
+        "a.com#$#a",
+        "a.com$$",
+        "a.com##^",
+        "a.com##+js(",
+        "a.com#%#//scriptlet('",
+    ] {
+        for piece in PIECES.iter().chain(&[
+            "a,",
+            "[a] ",
+            ":a(",
+            "redirect=noopjs,",
+            "a.com/x,",
+            "\\,",
+            "[min-length=\"1\"],",
+        ]) {
+            convert_in_all_ways(&format!("{start}{}", piece.repeat(20_000)));
+        }
+    }
 }

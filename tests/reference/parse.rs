@@ -73,11 +73,24 @@ fn explanation(rule: &str, theirs: &Value, ours: &Value, own_syntax: bool) -> Op
     if are_invalid && rule.starts_with(blanks) {
         return Some("domains behind a leading blank");
     }
+    if are_invalid && rule.contains("!#") && theirs["error"]["message"].to_string().contains("oken") {
+        return Some("another error in the same condition");
+    }
+    if are_invalid && theirs["error"]["message"] == ours["error"]["message"] && rule.contains('$') {
+        return Some("another place of the same error");
+    }
+    if rule.starts_with(blanks) && theirs["category"] == "Comment" {
+        return Some("a comment behind a leading blank");
+    }
+    if rule.contains('\\') && are_both("type", "CssInjectionRule") {
+        return Some("the end of an escape in a style");
+    }
     let trimmed = rule.trim_matches(blanks);
-    let is_odd_space = |c: char| (c.is_whitespace() || c == '\u{feff}') && !c.is_ascii();
-    if trimmed.starts_with(|c| is_odd_space(c) || c.is_ascii_whitespace())
-        || trimmed.ends_with(|c| is_odd_space(c) || c.is_ascii_whitespace())
+    let is_odd_space = |c: char| (c.is_whitespace() || c == '\u{feff}') && !blanks.contains(&c);
+    if trimmed.starts_with(is_odd_space)
+        || trimmed.ends_with(is_odd_space)
         || trimmed.get(1..).is_some_and(|rest| rest.trim_start_matches(blanks).starts_with(is_odd_space))
+        || rule.contains(['\u{2028}', '\u{2029}'])
     {
         return Some("other white space than blanks");
     }
@@ -87,9 +100,17 @@ fn explanation(rule: &str, theirs: &Value, ours: &Value, own_syntax: bool) -> Op
     }
     let is_css_error = |tree: &Value| {
         tree["error"]["message"].as_str().is_some_and(|message| {
-            ["Expected '<", "uBO ", "Negated uBO ", "Invalid uBO "]
-                .iter()
-                .any(|start| message.starts_with(start))
+            [
+                "Expected '<",
+                "uBO ",
+                "Negated uBO ",
+                "Invalid uBO ",
+                "Selector list",
+                "Declaration list",
+                "Media query",
+            ]
+            .iter()
+            .any(|start| message.starts_with(start))
         })
     };
     if are_invalid && is_css_error(theirs) && is_css_error(ours) {

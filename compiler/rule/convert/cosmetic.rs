@@ -76,6 +76,9 @@ fn adguard_bodies(rule: &CosmeticRule, syntax: Syntax) -> Result<Option<Vec<Stri
             if body.children.is_empty() {
                 return Ok(Some(vec![text(None)]));
             }
+            if body.children.iter().any(|call| call.children.is_empty()) {
+                return Err(ConvertError::EmptyScriptlet);
+            }
             Ok(Some(body.children.iter().map(|call| text(Some(call))).collect()))
         }
         CosmeticBody::HtmlFiltering(body) => {
@@ -137,15 +140,16 @@ fn adguard_places(rule: &CosmeticRule, syntax: Syntax) -> Result<Vec<String>, Co
     Ok(places)
 }
 
+/// Whether a rule for some domains has paths behind them; those behind exceptions alone mean nothing.
 fn has_paths(rule: &CosmeticRule) -> bool {
-    rule.domains.children.iter().any(|domain| path_of(domain).is_some())
+    let domains = &rule.domains.children;
+    domains.iter().any(|domain| !domain.exception) && domains.iter().any(|domain| path_of(domain).is_some())
 }
 
-/// The name and the path of a domain with a path, which neither an expression nor an exception has.
+/// The name and the path of a domain with a path, which an expression does not have.
 fn path_of(domain: &Domain) -> Option<(&str, &str)> {
     let value = domain.value.as_str();
-    let is_regex = value.len() > 1 && value.starts_with('/') && value.ends_with('/');
-    if domain.exception || is_regex {
+    if value.len() > 1 && value.starts_with('/') && value.ends_with('/') {
         return None;
     }
     let (name, path) = value.split_at(value.find('/')?);

@@ -2,7 +2,7 @@
 
 use crate::adblock_parts::AdblockParts;
 use crate::host::is_ip;
-use crate::line::{hosts_names, is_blank, is_comment, is_plain_domain, trim};
+use crate::line::{hosts_names, is_blank, is_comment, is_plain_domain, is_space, trim};
 use crate::rule::ast::RuleKind;
 use crate::rule::parse_rule;
 
@@ -98,9 +98,8 @@ pub fn to_form(text: &str, form: Form) -> Result<Vec<String>, NoForm> {
         return Ok(vec![comment(line, form)]);
     }
     if let Some(names) = hosts_names(line) {
-        let address = line.split(crate::line::is_space).next().unwrap_or("");
-        // Names in brackets and zones are read as well.
-        if !NOWHERE.contains(&address.trim_matches(['[', ']'])) && !address.starts_with("fe80::") {
+        let address = line.split(is_space).next().unwrap_or("");
+        if !NOWHERE.contains(&address) {
             return Err(NoForm::Redirection { address: address.to_owned() });
         }
         let rules: Vec<String> = names.map(|name| written(name, form)).collect::<Result<_, _>>()?;

@@ -325,14 +325,13 @@ impl Writer {
         Ok(())
     }
 
-    /// Ends a compound selector, of which there must be something left.
+    /// Ends a compound selector, of which something must be left.
     fn finish_compound(&mut self, is_last: bool) -> Result<(), ConvertError> {
-        if self.text.len() == self.compound_at && self.lengths.is_none() {
-            let fault = if is_last && self.is_first_compound {
-                "Complex selector cannot be empty"
-            } else {
-                "Empty compound selector found"
-            };
+        let is_empty = self.text.len() == self.compound_at && self.lengths.is_none();
+        // As in the reference, what follows the last combinator may be empty.
+        if is_empty && (self.is_first_compound || !is_last) {
+            let fault =
+                if is_last { "Complex selector cannot be empty" } else { "Empty compound selector found" };
             return Err(ConvertError::Selector(fault.to_owned()));
         }
         self.is_first_compound = false;

@@ -66,6 +66,9 @@ pub enum ConvertError {
     /// `csp` without a policy beside `inline-script` or `inline-font`.
     #[error("$csp modifier value is missing")]
     CspWithoutValue,
+    /// A call of nothing between two of Adblock Plus.
+    #[error("Empty scriptlet")]
+    EmptyScriptlet,
     /// A scriptlet of AdGuard's own.
     #[error("Scriptlet \"{name}\" is not supported in uBlock Origin.")]
     UnknownScriptlet {
@@ -158,6 +161,7 @@ pub fn to_adguard(text: &str) -> Result<Conversion, ConvertError> {
 /// # Errors
 ///
 /// Any [`ConvertError`] but [`CspWithoutValue`](ConvertError::CspWithoutValue),
+/// [`EmptyScriptlet`](ConvertError::EmptyScriptlet),
 /// [`PathBesideException`](ConvertError::PathBesideException), [`TwoPaths`](ConvertError::TwoPaths),
 /// [`NoHeader`](ConvertError::NoHeader) and [`HeaderDomains`](ConvertError::HeaderDomains).
 pub fn to_ublock(text: &str) -> Result<Conversion, ConvertError> {

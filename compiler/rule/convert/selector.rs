@@ -122,6 +122,10 @@ fn with_own_names(tokens: &[Token<'_>]) -> (String, bool) {
         let [two_before, one_before] = before;
         before = [one_before, Some(token.kind)];
         let is_opaque = opaque.pass(one_before, token);
+        // As in the reference, the name alone makes it extended, even without a colon.
+        if !is_opaque && token.kind == Kind::Function {
+            is_extended |= EXTENDED.contains(&css::name_of_function(token.text));
+        }
         if is_opaque || one_before != Some(Kind::Colon) {
             text.push_str(token.text);
             continue;
@@ -129,7 +133,6 @@ fn with_own_names(tokens: &[Token<'_>]) -> (String, bool) {
         match token.kind {
             Kind::Function => {
                 let name = css::name_of_function(token.text);
-                is_extended |= EXTENDED.contains(&name);
                 text.push_str(match name {
                     "has-text" | "-abp-contains" => "contains(",
                     "-abp-has" => "has(",

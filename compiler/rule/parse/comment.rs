@@ -23,8 +23,8 @@ const HEADERS: [&str; 12] = [
     "Title",
 ];
 
-/// The command that configures linter rules; others begin so.
-const LINTER: &str = "aglint";
+/// The command that configures linter rules; others begin so, in any case.
+pub(in crate::rule) const LINTER: &str = "aglint";
 
 /// The one directive with a list of parameters.
 const AFFINITY: &str = "safari_cb_affinity";
@@ -61,7 +61,8 @@ fn parse_remark(text: Part<'_>, rule: Part<'_>) -> Result<Parsed, Fault> {
     if let Some(kind) = parse_metadata(marker, words) {
         return Ok((Syntax::Common, kind));
     }
-    if begins_with(words, LINTER) {
+    // Behind a blank it is a plain comment.
+    if marker.offset_in(rule) == 0 && begins_with(words, LINTER) {
         return Ok((Syntax::Common, parse_config(marker, words)?));
     }
     let text = rule.from(marker.offset_in(rule) + 1);
@@ -91,7 +92,7 @@ fn parse_config(marker: Part<'_>, words: Part<'_>) -> Result<RuleKind, Fault> {
         None => (rest.trim(), None),
         Some(at) => (rest.to(at).trim(), Some(rest.from(at).trim_end().value())),
     };
-    let params = if command.text().eq_ignore_ascii_case(LINTER) {
+    let params = if command.text() == LINTER {
         if params.is_empty() {
             return Err(Fault { name: "Error", message: "Empty AGLint config".into(), span: None });
         }
@@ -120,7 +121,7 @@ fn parse_directive(text: Part<'_>, rule: Part<'_>) -> Result<Parsed, Fault> {
     if name.text() == AFFINITY {
         if rest.byte(0).is_some_and(is_blank) {
             let message = format!("Unexpected whitespace after \"{AFFINITY}\" directive name");
-            return Err(rest.to(1).fault(message));
+            return Err(rest.to(rest.len() - rest.trim_start().len()).fault(message));
         }
         if let Some(inside) = rest.strip_prefix("(") {
             let inside = inside.trim_end();
@@ -251,6 +252,8 @@ fn parse_hint(rest: Part<'_>) -> Result<(Hint, Part<'_>), Fault> {
     let mut end = rest.len();
     for (at, &b) in rest.bytes().iter().enumerate() {
         match b {
+            // Behind a backslash they do not nest, but may still end the list.
+            b'(' if rest.is_escaped(at) => {}
             b'(' if depth > 0 => {
                 return Err(rest.to(at).fault("Invalid hint: nested parentheses are not allowed"));
             }
@@ -260,7 +263,7 @@ fn parse_hint(rest: Part<'_>) -> Result<(Hint, Part<'_>), Fault> {
             }
             b')' if open.is_some() => {
                 close = Some(at);
-                depth -= 1;
+                depth -= i64::from(!rest.is_escaped(at));
             }
             b if is_blank(b) && depth == 0 => {
                 end = at;

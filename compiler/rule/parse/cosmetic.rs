@@ -102,7 +102,8 @@ fn parse_body(
                 && let Some((selector, own_modifiers)) = ublock::parse_selector(body)?
             {
                 let is_hiding = matches!(selector, CosmeticBody::ElementHiding(_));
-                if options.adblock_plus_syntax && is_hiding && !own_modifiers.is_empty() && has_block(body)? {
+                let is_style = options.adblock_plus_syntax && is_hiding && has_block(body)?;
+                if is_style && modifiers.is_none() && !own_modifiers.is_empty() {
                     return Err(body.fault("ABP don't support cosmetic rule modifiers"));
                 }
                 add_modifiers(modifiers, own_modifiers);
@@ -133,7 +134,7 @@ fn parse_body(
             if !options.adblock_plus_syntax {
                 return Err(disabled(Syntax::AdblockPlus, body));
             }
-            Ok((Syntax::AdblockPlus, CosmeticBody::ScriptletInjection(scriptlet::parse_adblock_plus(body)?)))
+            Ok((Syntax::AdblockPlus, CosmeticBody::ScriptletInjection(scriptlet::parse_adblock_plus(body))))
         }
         "#%#" | "#@%#" => Ok((
             Syntax::AdGuard,

@@ -156,11 +156,13 @@ fn missing(text: Part<'_>, expected: Kind) -> Fault {
     text.fault_at_end(expected_but_got(expected.name(), "end of input"))
 }
 
-/// Whether a body is a rule of a style sheet: something, then something in braces at the end.
+/// Whether a body is a rule of a style sheet: one line with something, then something in braces at the end.
 pub(super) fn looks_like_injection(body: Part<'_>) -> bool {
     let bytes = body.bytes();
     let before_last = bytes.get(1..bytes.len().saturating_sub(2)).unwrap_or_default();
-    bytes.ends_with(b"}") && memchr::memchr(b'{', before_last).is_some()
+    bytes.ends_with(b"}")
+        && memchr::memchr(b'{', before_last).is_some()
+        && !body.text().contains(['\n', '\r', '\u{2028}', '\u{2029}'])
 }
 
 /// Parses a selector with a block of declarations, which may stand in an `@media` block. What follows the first

@@ -50,7 +50,7 @@ pub(super) fn parse_adguard(call: Part<'_>) -> Result<ScriptletInjectionRuleBody
         let Some(end) = memchr::memchr_iter(quote, content.bytes()).find(|&at| !content.is_escaped(at))
         else {
             let rest = call.from(rest.offset_in(call));
-            return Err(rest.fault("Invalid ADG scriptlet call, no closing quote found"));
+            return Err(rest.fault("Invalid ADG scriptlet call, unclosed parameter"));
         };
         parameters.push(Some(rest.to(end + 2).value()));
         rest = rest.from(end + 2).trim_start();
@@ -100,7 +100,10 @@ fn ublock_parameter_end(list: Part<'_>) -> usize {
         Some(quote @ (b'"' | b'\'' | b'`')) => {
             let content = parameter.from(1);
             let close = memchr::memchr_iter(quote, content.bytes()).find(|&at| !content.is_escaped(at));
-            close.map_or(list.len(), |close| parameter.offset_in(list) + close + 2)
+            let Some(close) = close else { return list.len() };
+            // Quotes around a part of the parameter alone are none.
+            let behind = content.from(close + 1).trim_start();
+            if behind.byte(0).is_some_and(|b| b != b',') { 0 } else { behind.offset_in(list) }
         }
         _ => 0,
     };
@@ -109,8 +112,9 @@ fn ublock_parameter_end(list: Part<'_>) -> usize {
     comma.map_or(list.len(), |comma| from + comma)
 }
 
-/// Parses `name argument; name argument`. Quotes and slashes hold blanks and semicolons together.
-pub(super) fn parse_adblock_plus(body: Part<'_>) -> Result<ScriptletInjectionRuleBody, Fault> {
+/// Parses `name argument; name argument`. Quotes and slashes hold blanks and semicolons together;
+/// a tab is no blank here.
+pub(super) fn parse_adblock_plus(body: Part<'_>) -> ScriptletInjectionRuleBody {
     let mut children = Vec::new();
     let mut parameters = Vec::new();
     let mut quote = None;
@@ -125,13 +129,10 @@ pub(super) fn parse_adblock_plus(body: Part<'_>) -> Result<ScriptletInjectionRul
             (None, b'"' | b'\'' | b'/') => quote = Some(b),
             (None, b';') => {
                 parameters.extend(parameter(body.slice(start, at)).map(Some));
-                if parameters.is_empty() {
-                    return Err(body.from(at).fault("Empty scriptlet"));
-                }
                 children.push(ParameterList { children: std::mem::take(&mut parameters) });
                 start = at + 1;
             }
-            (None, b) if is_blank(b) => {
+            (None, b' ') => {
                 parameters.extend(parameter(body.slice(start, at)).map(Some));
                 start = at + 1;
             }
@@ -142,5 +143,5 @@ pub(super) fn parse_adblock_plus(body: Part<'_>) -> Result<ScriptletInjectionRul
     if !parameters.is_empty() {
         children.push(ParameterList { children: parameters });
     }
-    Ok(ScriptletInjectionRuleBody { children })
+    ScriptletInjectionRuleBody { children }
 }
