@@ -77,8 +77,11 @@ fn to_ascii(name: &str) -> Option<String> {
     }
     set_host(&name).or_else(|| {
         // What converting leaves out must not be taken for a part of a label.
-        let is_left_out =
-            |c: char| !c.is_ascii() && set_label(c.encode_utf8(&mut [0; 4])).is_some_and(|c| c.is_empty());
+        let is_left_out = |c: char| {
+            !c.is_ascii()
+                && !c.is_alphanumeric()
+                && set_label(c.encode_utf8(&mut [0; 4])).is_some_and(|c| c.is_empty())
+        };
         let host = host_part(&name).replace(is_left_out, "");
         let may_go_by_label =
             host.contains(is_right_to_left) || host.split(DOTS).any(|label| encoded_part(label).is_some());
