@@ -23,6 +23,10 @@ use crate::transformations::{Transformation, explain, find_conflicts};
 /// How deep includes may be nested. The reference has no limit and never ends on a cycle.
 pub const MAX_INCLUDE_DEPTH: usize = 10;
 
+/// The longest include directive together with the folder it is joined to, in bytes. Paths of files end there, and
+/// few servers take longer URLs. Without it, includes could take a hundred times the memory of their texts.
+const MAX_INCLUDE_BYTES: usize = 4_096;
+
 /// A compilation that is being fed its texts.
 ///
 /// ```
@@ -276,7 +280,16 @@ impl Compilation {
             .map_err(|error| CompileError::Directive { location: location.clone(), error })?;
         let mut includes = Vec::with_capacity(preprocessed.includes.len());
         for include in preprocessed.includes {
-            let directive = self.pages.text(include.line).to_owned();
+            let directive = self.pages.text(include.line);
+            // It is kept with every text it leads to, and so is the folder it is joined to.
+            let n_bytes = location.folder().len() + directive.len();
+            if n_bytes > MAX_INCLUDE_BYTES {
+                let directive = directive.chars().take(MAX_INCLUDE_BYTES / 16).collect();
+                let cause =
+                    format!("{n_bytes} bytes with its folder, at most {MAX_INCLUDE_BYTES} are allowed");
+                return Err(CompileError::IncludeFailed { directive, found_in: location, cause });
+            }
+            let directive = directive.to_owned();
             let included = location.include(&include.path).map_err(|error: IncludeError| {
                 let (directive, found_in) = (directive.clone(), location.clone());
                 CompileError::IncludeFailed { directive, found_in, cause: error.to_string() }

@@ -102,7 +102,9 @@ pub(crate) fn is_registrable_domain(name: &str) -> bool {
         return false;
     }
     let parent = name.split_once('.').filter(|(label, _)| !label.is_empty()).map(|(_, parent)| parent);
-    parent.is_some_and(|parent| public_suffix::of_whole(parent).is_some())
+    // An exception is registered below a name that is no suffix by itself.
+    parent
+        .is_some_and(|parent| public_suffix::of_whole(parent).is_some() || public_suffix::is_exception(name))
         && public_suffix::of_whole(name).is_none()
 }
 

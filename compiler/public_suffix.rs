@@ -71,6 +71,11 @@ pub(crate) fn of_whole(host: &str) -> Option<PublicSuffix> {
     is_suffix.then_some(PublicSuffix { is_known: true })
 }
 
+/// Whether the list makes an exception of the name: its parent is its suffix then, though not by itself.
+pub(crate) fn is_exception(name: &str) -> bool {
+    TABLE.get(name).is_some_and(|rule| rule.is_exception)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -172,6 +172,8 @@ fn bad_includes_end_the_compilation() {
     let wide = "!#include b\n".repeat(1_000);
     case(&[("a", &wide), ("b", "x")], &["a"]).fails("more than 1000 texts");
     case(&[("a", "!#if x")], &["a"]).fails("Condition end not found");
+    let long = format!("!#include {}", "x/".repeat(3_000));
+    case(&[("d/a", &long)], &["d/a"]).fails("6011 bytes with its folder, at most 4096 are allowed");
 }
 
 #[test]

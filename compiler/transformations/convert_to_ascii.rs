@@ -90,10 +90,18 @@ fn to_ascii(name: &str) -> Option<String> {
     if host_part(&name).contains('\u{180e}') {
         return None;
     }
-    let may_go_by_label = |name: &str| {
-        name.contains(is_right_to_left) || name.split(DOTS).any(|label| encoded_part(label).is_some())
-    };
-    set_host(&name).or_else(|| if may_go_by_label(&name) { to_ascii_by_label(&name) } else { None })
+    set_host(&name).or_else(|| {
+        // What converting leaves out must not be taken for a part of a label.
+        let is_left_out = |c: char| {
+            !c.is_ascii()
+                && !c.is_alphanumeric()
+                && set_label(c.encode_utf8(&mut [0; 4])).is_some_and(|c| c.is_empty())
+        };
+        let host = host_part(&name).replace(is_left_out, "");
+        let may_go_by_label =
+            host.contains(is_right_to_left) || host.split(DOTS).any(|label| encoded_part(label).is_some());
+        if may_go_by_label { to_ascii_by_label(&host) } else { None }
+    })
 }
 
 /// What stands before a path, a query or a fragment.
@@ -110,11 +118,7 @@ fn set_host(name: &str) -> Option<String> {
 
 /// Converts each label for itself. The reference checks the rules of right-to-left writing by label, the
 /// setter for the name as a whole, where `*` or a digit in another label breaks them.
-fn to_ascii_by_label(name: &str) -> Option<String> {
-    // What converting leaves out must not be taken for the end of a label.
-    let is_left_out =
-        |c: char| !c.is_ascii() && set_label(c.encode_utf8(&mut [0; 4])).is_some_and(|c| c.is_empty());
-    let host = host_part(name).replace(is_left_out, "");
+fn to_ascii_by_label(host: &str) -> Option<String> {
     let labels: Option<Vec<String>> = host.split(DOTS).map(label_to_ascii).collect();
     let labels = labels?;
     // A name that ends in a number is an IPv4 address or nothing.
@@ -267,6 +271,7 @@ mod tests {
     fn labels_that_have_nothing_encoded_stay() {
         check("||ñ.XN--zz--.xn--a%2Db-^", "||xn--ida.xn--zz--.xn--a-b-^");
         check("||国.xn--\u{200b}com-org^", "||xn--vcs.xn--com-org^");
+        check("||n.x\u{200b}n--m-^", "||n.xn--m-^");
         check("||ñ.xn---net^", "||xn--ida.xn---net^");
         check("||\u{fc}.xn--p1i.9\u{200b}^", "||^");
         check("||ñ.xn---^", "||^");

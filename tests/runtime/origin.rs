@@ -63,6 +63,11 @@ async fn answer(stream: &mut TcpStream, path: &str, request: &str) -> std::io::R
         "/echo-request.txt" => plain(stream, request).await,
         "/not-utf8.txt" => send(stream, "200 OK", "text/plain", b"||a\xffb.example^").await,
         "/picture.png" => send(stream, "200 OK", "image/png", b"||a.example^").await,
+        "/data.json" => send(stream, "200 OK", "application/json", b"||a.example^").await,
+        "/no-type" => send(stream, "200 OK", "", b"||a.example^").await,
+        "/no-content.txt" => head(stream, "204 No Content", "text/plain", "").await,
+        "/partial.txt" => send(stream, "206 Partial Content", "text/plain", b"||a.example^").await,
+        "/failing.txt" => send(stream, "500 Internal Server Error", "text/plain", b"no").await,
         "/nothing.txt" => send(stream, "404 Not Found", "text/plain", b"no").await,
         "/endless.txt" => {
             head(stream, "200 OK", "text/plain", "").await?;
@@ -79,6 +84,13 @@ async fn answer(stream: &mut TcpStream, path: &str, request: &str) -> std::io::R
             Ok(())
         }
         "/loop" => head(stream, "302 Found", "text/plain", "Location: /loop\r\nContent-Length: 0\r\n").await,
+        _ if path.starts_with("/hops/") => match path.trim_start_matches("/hops/").parse::<u32>() {
+            Ok(n) if n > 0 => {
+                let location = format!("Location: /hops/{}\r\nContent-Length: 0\r\n", n - 1);
+                head(stream, "302 Found", "text/plain", &location).await
+            }
+            _ => plain(stream, "||hopped.example^\n").await,
+        },
         _ => match path.split_once("?to=") {
             Some((_, target)) => {
                 let location = format!("Location: {target}\r\nContent-Length: 0\r\n");

@@ -168,6 +168,9 @@ pub(super) fn looks_like_injection(body: Part<'_>) -> bool {
 /// Parses a selector with a block of declarations, which may stand in an `@media` block. What follows the first
 /// block outside `@media` is dropped.
 pub(super) fn parse_injection(body: Part<'_>) -> Result<CssInjectionRuleBody, Fault> {
+    // A style sheet may begin with a byte order mark, which is no part of it.
+    let mark = body.text().strip_prefix('\u{feff}').map_or(0, |rest| body.len() - rest.len());
+    let body = body.slice(mark, body.len());
     let all = tokens(body)?;
     let mut rest = all.iter().copied().skip_while(|token| token.kind == Kind::Space).peekable();
     let mut media_query_list = None;

@@ -3,6 +3,7 @@
 
 use super::Fault;
 use super::css::{self, Kind, Token};
+use crate::line::trim;
 use crate::rule::ast::{CosmeticBody, CssInjectionRuleBody, ElementHidingRuleBody, Modifier, Value};
 use crate::rule::source::Part;
 
@@ -47,7 +48,7 @@ pub(super) fn parse_selector(body: Part<'_>) -> Result<Option<(CosmeticBody, Vec
         at = modifier.end;
     }
     selector.push_str(body.from(at).text());
-    let selector = selector.trim_matches([' ', '\t']).to_owned();
+    let selector = trim(&selector).to_owned();
     // The pieces may come from anywhere in the body.
     let selector_list = Value { value: selector, span: body.span() };
     let argument_of = |name: &str| found.iter().find(|modifier| modifier.name.text() == name);

@@ -161,8 +161,10 @@ fn compile(text: &str) -> String {
     let content = parts.next().unwrap_or_default();
     match Configuration::validate(draft) {
         Ok(configuration) => {
-            let compiled = run(configuration.clone(), |_| content.to_owned());
-            let again = run(configuration, |_| content.to_owned());
+            // What is included is short: a thousand times the text would be a thousand times the memory.
+            let read = |location: &str| if location == "a" { content } else { "||a.org^\n! c" }.to_owned();
+            let compiled = run(configuration.clone(), read);
+            let again = run(configuration, read);
             assert_eq!(
                 compiled.as_ref().map(lines).ok(),
                 again.as_ref().map(lines).ok(),

@@ -102,6 +102,15 @@ async fn a_redirect_to_a_private_address_is_refused() {
     }
 }
 
+/// As many as the reference follows.
+#[tokio::test]
+async fn twenty_one_redirects_are_followed() {
+    let origin = Origin::start().await;
+    let client = Client::new(open());
+    let answer = client.compile(&request(&origin.url("/hops/21"))).await;
+    assert_eq!(body_lines(&answer), ["||hopped.example^"]);
+}
+
 /// A text without a URL must have come along.
 #[tokio::test]
 async fn a_path_is_no_source() {
@@ -117,7 +126,13 @@ async fn a_bad_server_fails_the_compile_with_its_reason() {
     let origin = Origin::start().await;
     for (path, code) in [
         ("/nothing.txt", "source_status"),
+        ("/no-content.txt", "source_status"),
+        ("/partial.txt", "source_status"),
+        ("/failing.txt", "source_status"),
         ("/picture.png", "source_content_type"),
+        ("/data.json", "source_content_type"),
+        ("/no-type", "source_content_type"),
+        ("/hops/22", "source_redirects"),
         ("/loop", "source_redirects"),
         ("/broken-include.txt", "source_status"),
         ("/cycle.txt", "includes_too_deep"),
