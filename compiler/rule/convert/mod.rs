@@ -13,7 +13,7 @@ use crate::line::trim;
 
 pub use form::{Form, NoForm, to_form};
 
-use super::ast::{ModifierList, NetworkRule, Rule, RuleKind};
+use super::ast::{ConfigCommentRule, ConfigParams, ModifierList, NetworkRule, Rule, RuleKind};
 use super::parse::parse_network;
 use super::{ParserOptions, generate, parse_rule, parse_rule_with};
 
@@ -179,8 +179,27 @@ pub fn to_ublock(text: &str) -> Result<Conversion, ConvertError> {
     };
     Ok(match converted {
         Some(text) => Conversion { rules: vec![text], is_converted: true },
-        None => Conversion { rules: vec![generate(&rule)], is_converted: false },
+        None => Conversion { rules: vec![rewritten(&rule)], is_converted: false },
     })
+}
+
+/// A rule that needs no conversion, with the blanks and brackets that the reference writes.
+fn rewritten(rule: &Rule) -> String {
+    match &rule.kind {
+        RuleKind::Hint(_) => generate(rule).replace("()", ""),
+        RuleKind::Config(ConfigCommentRule {
+            marker,
+            command,
+            params: Some(ConfigParams::Config(node)),
+            comment,
+        }) => {
+            let json = serde_json::to_string(&node.value).unwrap_or_default();
+            let entries = json.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')).unwrap_or(&json);
+            let comment = comment.iter().flat_map(|comment| [" ", &comment.value]);
+            [&marker.value, " ", &command.value, " ", entries].into_iter().chain(comment).collect()
+        }
+        _ => generate(rule),
+    }
 }
 
 fn network_text(rule: &NetworkRule) -> String {
