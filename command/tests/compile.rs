@@ -195,7 +195,14 @@ fn a_report_counts_what_was_done() {
     let output = run(folder.path(), &["c.json", "-o", "o.txt", "--report", "r.json"]);
     assert!(output.status.success(), "{}", stderr(&output));
     let list = read(&folder, "o.txt");
-    let report: Value = serde_json::from_str(&read(&folder, "r.json")).unwrap();
+    let mut report: Value = serde_json::from_str(&read(&folder, "r.json")).unwrap();
+    let members = report.as_object_mut().unwrap();
+    let dropped = members.remove("dropped").unwrap();
+    let reasons = dropped.as_array().unwrap().iter().map(|dropped| dropped["reason"].as_str().unwrap());
+    let reasons: Vec<&str> = reasons.collect();
+    assert_eq!(reasons, ["excluded", "comment", "comment", "comment", "comment", "covered", "duplicate"]);
+    assert_eq!(dropped[0]["pattern"], "a.example");
+    assert!(members.remove("droppedByReason").is_some_and(|counts| counts.as_array().unwrap().len() == 4));
     let pass = |name: &str, lines_in: u64, lines_out: u64| {
         json!({
             "transformation": name, "linesIn": lines_in, "linesOut": lines_out, "dropped": lines_in - lines_out,
@@ -206,12 +213,14 @@ fn a_report_counts_what_was_done() {
         "lines": list.split('\n').count(), "bytes": list.len(),
         "sources": [{
             "source": "l.txt", "texts": 1, "linesIn": 5, "rulesIn": 4, "excluded": 1, "notIncluded": 0,
-            "passes": [pass("TrimLines", 4, 4)], "linesOut": 4, "rulesOut": 3,
+            "passes": [pass("TrimLines", 4, 4)], "conflictCount": 0, "conflicts": [], "linesOut": 4, "rulesOut": 3,
         }],
         "list": {
             "linesIn": 7, "rulesIn": 3, "excluded": 0, "notIncluded": 0,
-            "passes": [pass("RemoveComments", 7, 3), pass("Compress", 3, 1)], "linesOut": 1, "rulesOut": 1,
+            "passes": [pass("RemoveComments", 7, 3), pass("Compress", 3, 1)], "conflictCount": 0, "conflicts": [],
+            "linesOut": 1, "rulesOut": 1,
         },
+        "warnings": [], "warningCount": 0,
     });
     assert_eq!(report, expected);
 

@@ -70,8 +70,8 @@ fn generated_lists_are_compiled_as_the_reference_does() {
         "seed {seed}: {n_cases} configurations, {n_lines} lines, {n_errors} errors, {n_stopped} of them for one line"
     );
     assert!(told.is_empty(), "seed {seed}: {} differences\n\n{}", told.len(), told.join("\n\n"));
-    assert!(n_cases >= 200 || n_wanted < LINES, "only {n_cases} configurations");
-    assert!(n_errors * 5 < n_cases, "{n_errors} of {n_cases} fail, which compares too little");
+    let n_lists = n_cases - n_errors;
+    assert!(n_lists >= 200 || n_wanted < LINES, "only {n_lists} of {n_cases} configurations make a list");
 }
 
 fn request(case: &Case) -> Value {
