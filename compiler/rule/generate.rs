@@ -8,7 +8,7 @@ use super::ast::{
     Syntax,
 };
 
-use super::parse::{LINTER, find_separator};
+use super::parse::{LINTER, css, find_separator, parse_host};
 use super::source::Source;
 
 /// Writes a rule from its nodes; its raw text plays no part.
@@ -95,7 +95,14 @@ pub(super) fn generate(rule: &Rule) -> String {
             let end_of_pattern = to.len();
             if let Some(modifiers) = &network.modifiers {
                 to.push('$');
-                write_modifiers(&mut to, modifiers);
+                write_modifiers(&mut to, modifiers, "");
+                // Blanks keep a pattern with blanks from being a line of a hosts file: there are more words then
+                // that cannot be hosts.
+                if parse_host(Source::new(&to).all()).is_some() {
+                    to.truncate(end_of_pattern);
+                    to.push_str(" $ ");
+                    write_modifiers(&mut to, modifiers, " ");
+                }
             }
             // A blank keeps what looks like a separator of cosmetic rules from being one.
             if let Some((at, _)) = find_separator(Source::new(&to).all()) {
@@ -133,12 +140,19 @@ fn write_parameters(to: &mut String, list: &ParameterList, separator: &str) {
     }
 }
 
-fn write_modifiers(to: &mut String, modifiers: &ModifierList) {
+/// Writes modifiers with a blank, or nothing, around their marks.
+fn write_modifiers(to: &mut String, modifiers: &ModifierList, blank: &str) {
     for (at, modifier) in modifiers.children.iter().enumerate() {
-        let comma = if at > 0 { "," } else { "" };
-        push(to, &[comma, if modifier.exception { "~" } else { "" }, &modifier.name.value]);
+        if at > 0 {
+            push(to, &[blank, ",", blank]);
+        }
+        if modifier.exception {
+            push(to, &["~", blank]);
+        }
+        to.push_str(&modifier.name.value);
         if let Some(value) = &modifier.value {
-            push(to, &["=", &value.value]);
+            // A slash begins a regular expression only where it touches the mark.
+            push(to, &[blank, "=", if value.value.starts_with('/') { "" } else { blank }, &value.value]);
         }
     }
 }
@@ -182,7 +196,7 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
     };
     if let Some(modifiers) = own {
         to.push_str("[$");
-        write_modifiers(to, modifiers);
+        write_modifiers(to, modifiers, "");
         to.push(']');
     }
     for (at, domain) in rule.domains.children.iter().enumerate() {
@@ -246,19 +260,30 @@ fn write_css(to: &mut String, body: &CssInjectionRuleBody) {
     } else if body.remove && declarations.ends_with("remove") {
         to.push_str(": true;");
     }
-    to.push_str(" }");
+    // A blank behind an escape would become part of the list.
+    to.push_str(if takes_a_blank(to) { "}" } else { " }" });
     if body.media_query_list.is_some() {
         to.push_str(" }");
     }
 }
 
+/// Whether a style ends in an escape by number, with or without the one blank that is then part of it.
+fn takes_a_blank(css: &str) -> bool {
+    let css = css.strip_suffix([' ', '\t']).unwrap_or(css);
+    let before_digits = css.trim_end_matches(|c: char| c.is_ascii_hexdigit());
+    let n_backslashes = before_digits.bytes().rev().take_while(|&b| b == b'\\').count();
+    n_backslashes % 2 == 1 && css.len() - before_digits.len() <= 6
+}
+
 fn write_scriptlets(to: &mut String, body: &ScriptletInjectionRuleBody, syntax: Syntax) {
     if syntax == Syntax::AdblockPlus {
+        let start = to.len();
         for (at, call) in body.children.iter().enumerate() {
             to.push_str(if at > 0 { "; " } else { "" });
             write_parameters(to, call, " ");
         }
-        if body.children.last().is_some_and(|call| call.children.is_empty()) {
+        let is_injection = css::looks_like_injection(Source::new(to).all().from(start));
+        if is_injection || body.children.last().is_some_and(|call| call.children.is_empty()) {
             to.push(';');
         }
         return;

@@ -11,9 +11,9 @@
 //! - [`generate`] writes a rule from its nodes alone. For a valid rule in canonical form it gives the text that was
 //!   parsed; for any other text, what it gives is stable: parsed and generated once more, it is the same.
 //!   Canonical means: no blanks around the rule and its parts, but one behind the commas of hints, linter
-//!   comments and scriptlets and around braces and the `#` of hosts lines; no blank lines of blanks; nothing that
-//!   the tree leaves out (words behind an agent's version, a second block of a style sheet, a `:matches-media()`
-//!   that belongs to no style).
+//!   comments and scriptlets and around braces and the `#` of hosts lines, and those that keep a rule from being
+//!   another; no blank lines of blanks; nothing that the tree leaves out (words behind an agent's version, a
+//!   second block of a style sheet, a `:matches-media()` that belongs to no style).
 //!
 //! ```
 //! use compiler::rule::{ast::RuleKind, generate, parse_rule};

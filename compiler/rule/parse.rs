@@ -12,6 +12,7 @@ use crate::line;
 
 pub(super) use comment::LINTER;
 pub(super) use cosmetic::find_separator;
+pub(super) use network::parse_host;
 
 mod comment;
 mod cosmetic;
@@ -67,7 +68,7 @@ fn parse_kind(rule: Part<'_>, options: &ParserOptions) -> Result<Parsed, Fault> 
     if let Some(parsed) = cosmetic::parse(rule, options)? {
         return Ok(parsed);
     }
-    if let Some(parsed) = network::parse_host(rule) {
+    if let Some(parsed) = parse_host(rule) {
         return Ok(parsed);
     }
     network::parse(rule)

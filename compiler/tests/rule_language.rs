@@ -206,6 +206,9 @@ fn canonical_rules_come_back() {
         "/ads[0-9]+/$removeparam=/x,y/",
         "a$ $x",
         "a# $#b",
+        "0.name 0.0 $ redirect = b#c",
+        "0.name 0.0 $ ~ a , replace =/a,b/#c",
+        "0.0.0.0 a. $ b",
         "0.0.0.0 example.org",
         "::1 a b # c",
         "example.org",
@@ -229,6 +232,10 @@ fn canonical_rules_come_back() {
         "[$]##.ad",
         "example.org#@?#div:has(> .ad)",
         "example.org#$#body { color: red; }",
+        "#$#a { b: \\d}",
+        "#$#a { b: \\d }",
+        "#$#a { b: \\\\d }",
+        "#$#a { b: \\1234567 }",
         "#$#@media (min-width: 1px) { body { color: red; } }",
         "#@$?#a { remove: true; }",
         "#%#window.x = 1;",
@@ -247,6 +254,7 @@ fn canonical_rules_come_back() {
         "a.com#@#:matches-path(/x/) .ad",
         "a.com#$#log 'x y'; abort z",
         "a.com#$#log; ;",
+        "a.com#$#a { b };",
         "a.com##.ad { color: red; }",
     ] {
         let rule = parse_rule_with(text, &OWN_SYNTAX);

@@ -157,7 +157,7 @@ fn missing(text: Part<'_>, expected: Kind) -> Fault {
 }
 
 /// Whether a body is a rule of a style sheet: one line with something, then something in braces at the end.
-pub(super) fn looks_like_injection(body: Part<'_>) -> bool {
+pub(in crate::rule) fn looks_like_injection(body: Part<'_>) -> bool {
     let bytes = body.bytes();
     let before_last = bytes.get(1..bytes.len().saturating_sub(2)).unwrap_or_default();
     bytes.ends_with(b"}")

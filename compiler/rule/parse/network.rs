@@ -41,7 +41,7 @@ fn separator(rest: Part<'_>) -> Option<usize> {
 }
 
 /// Parses a line of a hosts file, or a domain that stands alone. Anything odd makes it a pattern instead.
-pub(super) fn parse_host(rule: Part<'_>) -> Option<Parsed> {
+pub(in crate::rule) fn parse_host(rule: Part<'_>) -> Option<Parsed> {
     let (names, comment) = match rule.find(b'#') {
         None => (rule, None),
         Some(at) => {
