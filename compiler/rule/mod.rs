@@ -8,7 +8,7 @@
 //!
 //! - [`parse_rule`] takes any text without a panic and in time proportional to its length. Nothing recurses
 //!   along the text; conditions and configurations are nested to a fixed depth.
-//! - [`generate`] writes a rule from its nodes alone. For a valid rule in canonical form it gives the text that was
+//! - [`generate()`] writes a rule from its nodes alone. For a valid rule in canonical form it gives the text that was
 //!   parsed; for any other text, what it gives is stable: parsed and generated once more, it is the same.
 //!   Canonical means: no blanks around the rule and its parts, but one behind the commas of hints, linter
 //!   comments and scriptlets and around braces and the `#` of hosts lines, and those that keep a rule from being
