@@ -8,7 +8,7 @@ use super::ast::{
     Syntax,
 };
 
-use super::parse::{LINTER, css, find_separator, parse_host};
+use super::parse::{LINTER, css, find_modifiers, find_separator, parse_host};
 use super::source::Source;
 
 /// Writes a rule from its nodes; its raw text plays no part.
@@ -96,9 +96,10 @@ pub(super) fn generate(rule: &Rule) -> String {
             if let Some(modifiers) = &network.modifiers {
                 to.push('$');
                 write_modifiers(&mut to, modifiers, "");
-                // Blanks keep a pattern with blanks from being a line of a hosts file: there are more words then
-                // that cannot be hosts.
-                if parse_host(Source::new(&to).all()).is_some() {
+                let source = Source::new(&to);
+                // Blanks keep the dollar from being escaped or the end of a regular expression, and a pattern with
+                // blanks from being a line of a hosts file: there are more words then that cannot be hosts.
+                if find_modifiers(source.all()) < Some(end_of_pattern) || parse_host(source.all()).is_some() {
                     to.truncate(end_of_pattern);
                     to.push_str(" $ ");
                     write_modifiers(&mut to, modifiers, " ");

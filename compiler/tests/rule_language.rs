@@ -206,6 +206,8 @@ fn canonical_rules_come_back() {
         "/ads[0-9]+/$removeparam=/x,y/",
         "a$ $x",
         "a# $#b",
+        "a $ /b",
+        "a\\ $ b",
         "0.name 0.0 $ redirect = b#c",
         "0.name 0.0 $ ~ a , replace =/a,b/#c",
         "0.0.0.0 a. $ b",

@@ -17,7 +17,7 @@ pub(super) fn parse(rule: Part<'_>) -> Result<Parsed, Fault> {
         Some(rest) => (true, rest),
         None => (false, text),
     };
-    let (pattern, modifiers) = match separator(rest) {
+    let (pattern, modifiers) = match find_modifiers(rest) {
         None => (rest, None),
         Some(at) => {
             let list = rest.from(at + 1);
@@ -35,7 +35,7 @@ pub(super) fn parse(rule: Part<'_>) -> Result<Parsed, Fault> {
 
 /// Where the modifiers begin: the last `$` that neither stands behind a backslash, nor before a slash as in a
 /// regular expression.
-fn separator(rest: Part<'_>) -> Option<usize> {
+pub(in crate::rule) fn find_modifiers(rest: Part<'_>) -> Option<usize> {
     memchr::memrchr_iter(b'$', rest.bytes())
         .find(|&at| rest.byte(at + 1) != Some(b'/') && !rest.is_escaped(at))
 }
