@@ -40,6 +40,10 @@ use ast::{FilterList, InvalidRuleError, Rule, RuleKind};
 /// recursively, and JSON readers commonly stop at 128 levels.
 pub const MAX_EXPRESSION_DEPTH: usize = 100;
 
+/// The longest rule that is parsed, in bytes; a longer one is invalid. A modifier of two bytes takes about a hundred in
+/// a tree, and lines in the wild have a tenth of this.
+pub const MAX_RULE_BYTES: usize = 64 * 1024;
+
 /// Which ad blockers' own syntax is parsed. A rule that needs one that is off is invalid.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ParserOptions {

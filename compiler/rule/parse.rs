@@ -2,12 +2,12 @@
 
 use std::borrow::Cow;
 
-use super::ParserOptions;
 use super::ast::{
     EmptyRule, FilterList, InvalidRule, InvalidRuleError, Modifier, ModifierList, NewLine, ParameterList,
     Raws, Rule, RuleKind, Span, Syntax, Value,
 };
 use super::source::{Part, Source};
+use super::{MAX_RULE_BYTES, ParserOptions};
 use crate::line;
 
 pub(super) use comment::LINTER;
@@ -35,6 +35,10 @@ type Parsed = (Syntax, RuleKind);
 
 /// Parses one line.
 pub(super) fn parse_line(text: &str, nl: Option<NewLine>, options: &ParserOptions) -> Rule {
+    if text.len() > MAX_RULE_BYTES {
+        let message = format!("The rule has more than {MAX_RULE_BYTES} bytes").into();
+        return rule_of(text, nl, Err(Fault { name: "AdblockSyntaxError", message, span: None }));
+    }
     let source = Source::new(text);
     rule_of(text, nl, parse_kind(source.all(), options))
 }

@@ -16,7 +16,8 @@ use std::time::{Duration, Instant};
 
 use compiler::rule::ast::{Category, NewLine, Rule, RuleKind, Span};
 use compiler::rule::{
-    MAX_EXPRESSION_DEPTH, ParserOptions, generate, parse_list, parse_rule, parse_rule_with, validate,
+    MAX_EXPRESSION_DEPTH, MAX_RULE_BYTES, ParserOptions, generate, parse_list, parse_rule, parse_rule_with,
+    validate,
 };
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
@@ -389,7 +390,7 @@ proptest! {
 /// A line of 128 KiB in one of the ways that could cost more than its length.
 #[test]
 fn time_is_linear() {
-    const LENGTH: usize = 1 << 17;
+    const LENGTH: usize = MAX_RULE_BYTES - 32;
     let prefixes = [
         "",
         "a$",
@@ -414,7 +415,7 @@ fn time_is_linear() {
             let started = Instant::now();
             let rule = parse_rule_with(&text, &OWN_SYNTAX);
             generate(&rule);
-            // Work for each pair of bytes would be 2^34 steps.
+            // Work for each pair of bytes would be 2^32 steps.
             assert!(
                 started.elapsed() < Duration::from_secs(1),
                 "{prefix}{unit}… took {:?}",
@@ -422,4 +423,12 @@ fn time_is_linear() {
             );
         }
     }
+}
+
+#[test]
+fn a_rule_has_a_longest_length() {
+    let longest = "a".repeat(MAX_RULE_BYTES);
+    assert!(validate(&parse_rule(&longest)).is_ok());
+    let rule = parse_rule(&(longest + "a"));
+    assert_eq!(validate(&rule).unwrap_err().message, "The rule has more than 65536 bytes");
 }

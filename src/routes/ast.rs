@@ -29,8 +29,6 @@ const MAX_WALKED_BYTES: usize = 1024 * 1024;
 const MAX_NODE_TYPES: usize = 30;
 /// The deepest that can be asked for. Trees are not much deeper.
 const MAX_DEPTH: usize = 50;
-/// The longest rule that is parsed here, in bytes. A modifier of two bytes makes some hundred bytes of a tree.
-const MAX_RULE_BYTES: usize = 64 * 1024;
 
 /// Rules, one by one or as a text.
 #[derive(Deserialize)]
@@ -109,13 +107,7 @@ impl Serialize for Rules<'_> {
         for text in &self.rules {
             let mut summary = self.summary.try_borrow_mut().map_err(S::Error::custom)?;
             summary.total += 1;
-            let parsed = match text.trim() {
-                long if long.len() > MAX_RULE_BYTES => {
-                    Err(format!("The rule has more than {MAX_RULE_BYTES} bytes").into())
-                }
-                text => parsed(text),
-            };
-            let rule = match parsed {
+            let rule = match parsed(text.trim()) {
                 Ok(rule) => rule,
                 Err(error) => {
                     summary.failed += 1;

@@ -10,9 +10,6 @@ use crate::error::{ApiError, ApiResult};
 use crate::reply::Reply;
 use crate::turnstile;
 
-/// The longest rule that is converted, in bytes.
-const MAX_RULE_BYTES: usize = 64 * 1024;
-
 /// What a rule is to become.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -47,7 +44,7 @@ impl Target {
 /// `POST /convert-rule`. A rule that has no counterpart is told with `success: false` and the reason.
 ///
 /// Fails: 400 no JSON; 401 nobody signed in; 403 no good Turnstile token while Turnstile is on; 422 malformed, an
-/// empty or overlong rule, or an unknown target.
+/// empty rule, or an unknown target.
 pub async fn convert_rule(app: App, admitted: Admitted) -> ApiResult {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase", expecting = "an object")]
@@ -72,12 +69,8 @@ pub async fn convert_rule(app: App, admitted: Admitted) -> ApiResult {
     }
 
     let sent: Sent = body::read_or_unprocessable(&admitted.request, app.config.max_body_bytes).await?;
-    let wrong = |detail: String| Err(ApiError::Unprocessable { detail });
     if sent.rule.is_empty() {
-        return wrong("Rule must not be empty".to_owned());
-    }
-    if sent.rule.len() > MAX_RULE_BYTES {
-        return wrong(format!("Rule must have at most {MAX_RULE_BYTES} bytes"));
+        return Err(ApiError::Unprocessable { detail: "Rule must not be empty".to_owned() });
     }
     turnstile::check_or_recent(&app, &admitted.request, &admitted.caller, sent.turnstile_token.as_deref())
         .await?;
