@@ -48,6 +48,8 @@
 //!
 //! - Where the reference stops on a line (a hosts line without a name, a lone `@@`), this goes on.
 //! - Includes that go in circles and patterns that run away end with an error, not never.
+//! - `ConvertToAscii` refuses names with a label that is to be encoded and has more than 1,000 characters, or that is
+//!   encoded and has more than 2,000: the time for one grows with the square of its length.
 //! - Line ends in names and descriptions are refused, because they would make lines nobody wrote as rules.
 
 pub use compilation::{Compilation, CompileError, MAX_INCLUDE_DEPTH, Purpose, TextId, WantedText};

@@ -10,9 +10,8 @@
 
 mod support;
 
-use compiler::{Configuration, ConfigurationDraft, SourceDraft};
-use serde_json::Value;
-use support::{level, list_folders, read_json, strings};
+use serde_json::{Value, json};
+use support::{configuration, list_folders, read_json, strings};
 
 /// Where the reference fails and we do not, on purpose: one bad line does not cost anybody their list.
 /// Each with the lines that we answer.
@@ -25,12 +24,10 @@ const DECIDED_OTHERWISE: [(&str, &str, &[&str]); 5] = [
 ];
 
 fn transform(case: &Value) -> Result<Vec<String>, String> {
-    let mut level = level(&case["level"]);
-    level.transformations = strings(&case["transformations"]);
-    let source = SourceDraft { source: "list".to_owned(), level, ..SourceDraft::default() };
-    let draft =
-        ConfigurationDraft { name: "T".to_owned(), sources: vec![source], ..ConfigurationDraft::default() };
-    let configuration = Configuration::validate(draft).unwrap_or_else(|issues| panic!("{case}: {issues:?}"));
+    let mut source = json!({ "source": "list", "transformations": case["transformations"] });
+    let level = case["level"].as_object().into_iter().flatten();
+    source.as_object_mut().expect("an object").extend(level.map(|(key, value)| (key.clone(), value.clone())));
+    let configuration = configuration(&json!({ "name": "T", "sources": [source] }));
     let lines = strings(&case["input"]);
     let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
     configuration.sources()[0].transform(&lines).map_err(|error| error.to_string())

@@ -10,6 +10,10 @@ use url::{Url, quirks};
 use crate::line::{MAX_LABEL_LENGTH, is_comment, is_space};
 use crate::text::{Line, Pages};
 
+/// The longest label that is looked at once more when the setter refused its name, in bytes. Decoding takes time that
+/// grows with the square of a label; the setter has a bound of this size itself, and DNS one of 63.
+const MAX_LABEL_BYTES: usize = 2_000;
+
 /// What separates labels, once names are converted.
 const DOTS: [char; 4] = ['.', '\u{3002}', '\u{ff0e}', '\u{ff61}'];
 
@@ -142,6 +146,9 @@ fn label_to_ascii(label: &str) -> Option<String> {
     if label.is_empty() {
         return Some(String::new());
     }
+    if label.len() > MAX_LABEL_BYTES {
+        return None;
+    }
     set_label(label).or_else(|| match encoded_part(label) {
         Some(encoded) => encoded_to_ascii(encoded),
         None => Some(format!("xn--{}", punycode::encode_str(&right_to_left(label)?)?)),
@@ -233,6 +240,15 @@ mod tests {
         check("||STRAẞE.de^", "||strasse.de^");
         check("||*.إختبار^", "||*.xn--kgbechtv^");
         check("||*.אa^", "||^");
+    }
+
+    #[test]
+    fn labels_beyond_all_measure_are_refused() {
+        check(
+            &format!("||xn--{}.ü.de^", "m".repeat(1_000)),
+            &format!("||xn--{}.xn--tda.de^", "m".repeat(1_000)),
+        );
+        check(&format!("||xn--{}.ü.de^", "m".repeat(60_000)), "||^");
     }
 
     #[test]

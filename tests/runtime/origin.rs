@@ -58,6 +58,7 @@ async fn answer(stream: &mut TcpStream, path: &str, request: &str) -> std::io::R
         "/list.txt" => plain(stream, "||one.example^\r\n! comment\r\n||two.example^\r\n").await,
         "/main.txt" => plain(stream, "||main.example^\n!#include part.txt\n").await,
         "/part.txt" => plain(stream, "||part.example^\n").await,
+        "/sub/part.txt" => plain(stream, "||sub.example^\n").await,
         "/cycle.txt" => plain(stream, "!#include cycle.txt\n").await,
         "/broken-include.txt" => plain(stream, "!#include nothing.txt\n").await,
         "/echo-request.txt" => plain(stream, request).await,

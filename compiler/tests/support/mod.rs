@@ -13,9 +13,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use compiler::{
-    Compilation, CompileError, Compiled, Configuration, ConfigurationDraft, LevelDraft, SourceDraft, Stamp,
-};
+use compiler::{Compilation, CompileError, Compiled, Configuration, Stamp};
 use serde_json::Value;
 
 /// The lists that are committed with the code.
@@ -45,34 +43,8 @@ pub fn strings(value: &Value) -> Vec<String> {
     strings.map(|text| text.as_str().expect("a string").to_owned()).collect()
 }
 
-pub fn level(value: &Value) -> LevelDraft {
-    LevelDraft {
-        transformations: strings(&value["transformations"]),
-        exclusions: strings(&value["exclusions"]),
-        exclusions_sources: strings(&value["exclusions_sources"]),
-        inclusions: strings(&value["inclusions"]),
-        inclusions_sources: strings(&value["inclusions_sources"]),
-    }
-}
-
 pub fn configuration(value: &Value) -> Configuration {
-    let text = |value: &Value| value.as_str().map(str::to_owned);
-    let sources = value["sources"].as_array().expect("sources").iter().map(|source| SourceDraft {
-        source: text(&source["source"]).expect("a source"),
-        name: text(&source["name"]),
-        source_type: text(&source["type"]),
-        level: level(source),
-    });
-    let draft = ConfigurationDraft {
-        name: text(&value["name"]).expect("a name"),
-        description: text(&value["description"]),
-        homepage: text(&value["homepage"]),
-        license: text(&value["license"]),
-        version: text(&value["version"]),
-        sources: sources.collect(),
-        level: level(value),
-    };
-    Configuration::validate(draft).unwrap_or_else(|issues| panic!("{issues:?}"))
+    Configuration::from_json(value).unwrap_or_else(|issues| panic!("{issues:?}"))
 }
 
 pub fn stamp() -> Stamp {
