@@ -145,6 +145,7 @@ fn write_parameters(to: &mut String, list: &ParameterList, separator: &str) {
 fn write_modifiers(to: &mut String, modifiers: &ModifierList, blank: &str) {
     for (at, modifier) in modifiers.children.iter().enumerate() {
         if at > 0 {
+            keep_mark(to);
             push(to, &[blank, ",", blank]);
         }
         if modifier.exception {
@@ -155,6 +156,13 @@ fn write_modifiers(to: &mut String, modifiers: &ModifierList, blank: &str) {
             // A slash begins a regular expression only where it touches the mark.
             push(to, &[blank, "=", if value.value.starts_with('/') { "" } else { blank }, &value.value]);
         }
+    }
+}
+
+/// A blank keeps a backslash from escaping the mark that comes next.
+fn keep_mark(to: &mut String) {
+    if to.ends_with('\\') {
+        to.push(' ');
     }
 }
 
@@ -198,6 +206,7 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
     if let Some(modifiers) = own {
         to.push_str("[$");
         write_modifiers(to, modifiers, "");
+        keep_mark(to);
         to.push(']');
     }
     for (at, domain) in rule.domains.children.iter().enumerate() {
