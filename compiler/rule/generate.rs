@@ -220,8 +220,11 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
     to.push_str(separator);
     match find_separator(Source::new(to).all()) {
         Some((found, len)) if (found, len) == (at, separator.len()) => {}
-        // A domain that begins or ends like a separator is kept from being one.
-        Some((0, _)) if to.starts_with("##") || to.starts_with("#@#") => to.insert(0, ' '),
+        // A domain that begins or ends like a separator is kept from being one, and from beginning a comment.
+        Some((0, _)) if to.starts_with("##") || to.starts_with("#@#") => {
+            to.insert(0, ' ');
+            to.push(' ');
+        }
         _ => to.insert(at, if matches!(separator, "##" | "#@#") { '\t' } else { ' ' }),
     }
     match &rule.body {

@@ -84,6 +84,9 @@ async fn answer(stream: &mut TcpStream, path: &str, request: &str) -> std::io::R
             tokio::time::sleep(Duration::from_secs(60)).await;
             Ok(())
         }
+        "/sub/elsewhere" => {
+            head(stream, "302 Found", "text/plain", "Location: /main.txt\r\nContent-Length: 0\r\n").await
+        }
         "/loop" => head(stream, "302 Found", "text/plain", "Location: /loop\r\nContent-Length: 0\r\n").await,
         _ if path.starts_with("/hops/") => match path.trim_start_matches("/hops/").parse::<u32>() {
             Ok(n) if n > 0 => {
