@@ -140,7 +140,8 @@ async fn what_is_not_good_is_refused_as_a_bearer_and_ignored_as_a_cookie() {
     let (a, b) = (issuer.mint(&good).await, issuer.mint(&changed(json!({ "sub": "user_9" }))).await);
     let (head, signature) = a.rsplit_once('.').unwrap();
     tokens.push(format!("{}.{signature}", b.rsplit_once('.').unwrap().0));
-    tokens.push(format!("{head}.{}A", &signature[..signature.len() - 1]));
+    // Not the last character: of that only two bits count, and a quarter of all signatures have them already.
+    tokens.push(format!("{head}.{}{}", if signature.starts_with('A') { 'B' } else { 'A' }, &signature[1..]));
     tokens.push(format!("{head}.{}", &signature[..signature.len() - 4]));
     let n_objects = runtime.n_objects("Identity");
     for token in &tokens {
