@@ -59,7 +59,16 @@ async fn ten_then_a_refusal_that_ends_when_it_says() {
     tokio::time::sleep(left.saturating_sub(Duration::from_millis(400))).await;
     assert_eq!(try_compile(&client).await.status, 429);
     tokio::time::sleep(until_reset(SystemTime::now()) + Duration::from_millis(20)).await;
-    assert_eq!(try_compile(&client).await.status, 400);
+    // While a timer of the object is overdue, the runtime tells it the time at which that one was due. On a busy
+    // machine such a moment can be long, but never as long as the second for which a refusal would send one away.
+    let mut answer = try_compile(&client).await;
+    while answer.status == 429 {
+        assert!(SystemTime::now() < UNIX_EPOCH + reset_at + Duration::from_secs(1), "{answer:?}");
+        assert_eq!(answer.header("retry-after"), "1");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        answer = try_compile(&client).await;
+    }
+    assert_eq!(answer.status, 400);
 }
 
 #[tokio::test]
