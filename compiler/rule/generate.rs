@@ -219,7 +219,13 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
     let at = to.len();
     to.push_str(separator);
     match find_separator(Source::new(to).all()) {
-        Some((found, len)) if (found, len) == (at, separator.len()) => {}
+        // Blanks before marks alone are a comment's, unless there is another one behind them.
+        Some((found, len)) if (found, len) == (at, separator.len()) => {
+            let begins = to.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
+            if begins.len() < to.len() && begins.starts_with('#') {
+                to.push(' ');
+            }
+        }
         // A domain that begins or ends like a separator is kept from being one, and from beginning a comment.
         Some((0, _)) if to.starts_with("##") || to.starts_with("#@#") => {
             to.insert(0, ' ');

@@ -254,12 +254,14 @@ impl Fuzzer {
                 let mut hasher = DefaultHasher::new();
                 told.hash(&mut hasher);
                 if self.seen.insert(hasher.finish()) && text.len() <= KEPT {
-                    self.write("new", &format!("{}-{:016x}", self.target.name, hasher.finish()), &text);
-                    if self.texts.len() < MOST_KEPT {
-                        self.texts.push(text);
-                    } else {
-                        let at = self.random.below(MOST_KEPT);
+                    let is_full = self.texts.len() >= MOST_KEPT;
+                    let at = if is_full { self.random.below(MOST_KEPT) } else { self.texts.len() };
+                    // One file for each text that is kept, so that the folder stays within bounds, too.
+                    self.write("new", &format!("{}-{at}", self.target.name), &text);
+                    if is_full {
                         self.texts[at] = text;
+                    } else {
+                        self.texts.push(text);
                     }
                 }
             }
