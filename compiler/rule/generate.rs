@@ -8,7 +8,7 @@ use super::ast::{
     Syntax,
 };
 
-use super::parse::{LINTER, css, find_modifiers, find_separator, parse_host};
+use super::parse::{LINTER, css, find_modifiers, find_separator, is_cosmetic, parse_host};
 use super::source::Source;
 
 /// Writes a rule from its nodes; its raw text plays no part.
@@ -219,13 +219,7 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
     let at = to.len();
     to.push_str(separator);
     match find_separator(Source::new(to).all()) {
-        // Blanks before marks alone are a comment's, unless there is another one behind them.
-        Some((found, len)) if (found, len) == (at, separator.len()) => {
-            let begins = to.trim_start_matches(|c: char| c.is_whitespace() || c == '\u{feff}');
-            if begins.len() < to.len() && begins.starts_with('#') {
-                to.push(' ');
-            }
-        }
+        Some((found, len)) if (found, len) == (at, separator.len()) => {}
         // A domain that begins or ends like a separator is kept from being one, and from beginning a comment.
         Some((0, _)) if to.starts_with("##") || to.starts_with("#@#") => {
             to.insert(0, ' ');
@@ -233,6 +227,7 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
         }
         _ => to.insert(at, if matches!(separator, "##" | "#@#") { '\t' } else { ' ' }),
     }
+    let body_at = to.len();
     match &rule.body {
         CosmeticBody::ElementHiding(body) => write_selector(to, in_selector, None, &body.selector_list.value),
         CosmeticBody::CssInjection(body) if syntax == Syntax::UblockOrigin => {
@@ -250,6 +245,12 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
             push(to, &[if syntax == Syntax::UblockOrigin { "^" } else { "" }, &body.value]);
         }
         CosmeticBody::JsInjection(body) => to.push_str(&body.value),
+    }
+    // A domain that begins with a blank of another kind is kept from beginning a comment.
+    let source = Source::new(to);
+    let begins = source.all().trim_spaces();
+    if begins.len() < to.len() && begins.byte(0) == Some(b'#') && !is_cosmetic(begins) {
+        to.insert(body_at, ' ');
     }
 }
 

@@ -11,6 +11,7 @@ use super::{MAX_RULE_BYTES, ParserOptions};
 use crate::line;
 
 pub(super) use comment::LINTER;
+pub(super) use comment::is_cosmetic;
 pub(super) use cosmetic::find_separator;
 pub(super) use network::{find_modifiers, parse_host};
 

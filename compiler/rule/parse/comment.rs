@@ -47,7 +47,7 @@ pub(super) fn parse(rule: Part<'_>) -> Result<Option<Parsed>, Fault> {
 
 /// Whether a line that begins with `#` is a rule all the same: it has a separator with a body right behind it
 /// that does not begin with `##`.
-fn is_cosmetic(text: Part<'_>) -> bool {
+pub(in crate::rule) fn is_cosmetic(text: Part<'_>) -> bool {
     cosmetic::find_separator(text).is_some_and(|(at, len)| {
         let body = text.from(at + len);
         body.byte(0).is_some_and(|b| !is_blank(b)) && body.strip_prefix("##").is_none()
