@@ -147,6 +147,13 @@ pub enum ApiError {
         /// What went wrong.
         detail: String,
     },
+    /// What somebody else serves can't be had.
+    FetchFailed {
+        /// Stable name of the reason.
+        code: &'static str,
+        /// What went wrong.
+        detail: String,
+    },
     /// A store or object can't be reached. Never a 401: clients sign out on that.
     Unavailable {
         /// What can't be reached.
@@ -240,6 +247,11 @@ impl ApiError {
     /// The stable name of the reason.
     pub fn code(&self) -> &'static str {
         self.face().code
+    }
+
+    /// What a client is told.
+    pub fn detail(&self) -> String {
+        self.face().detail
     }
 
     /// What only the log may know.
@@ -354,6 +366,9 @@ impl ApiError {
             }
             Self::CompileFailed { code, detail } => {
                 face(500, "compilation-failed", code, "Compilation Failed", detail.clone())
+            }
+            Self::FetchFailed { code, detail } => {
+                face(502, "bad-gateway", code, "Bad Gateway", detail.clone())
             }
             Self::Unavailable { what, .. } => {
                 let detail = format!("{what} is unavailable; try again shortly");

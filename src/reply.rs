@@ -1,7 +1,10 @@
 //! Answers, and the one place where they become responses with all common headers.
 
+use std::fmt;
+
 use compiler::Compiled;
-use futures::stream;
+use futures::stream::{self, LocalBoxStream};
+use futures::{StreamExt, TryStreamExt};
 use serde::{Serialize, Serializer};
 use worker::js_sys::{JSON, Uint8Array};
 use worker::wasm_bindgen::{JsCast, JsValue};
@@ -75,10 +78,42 @@ pub enum Body {
         /// The lines.
         list: Box<Compiled>,
     },
+    /// One JSON text out of several, of which some are like [`Body::List`].
+    Pieces(Vec<Piece>),
+    /// Whatever comes, as it comes.
+    Chunked {
+        /// What it is.
+        media_type: &'static str,
+        /// The bytes.
+        chunks: Chunked,
+    },
     /// A static asset as the platform serves it.
     Asset(Response),
     /// An accepted WebSocket. It leaves as it is: an upgrade takes no further headers.
     Socket(Response),
+}
+
+/// A part of [`Body::Pieces`].
+#[derive(Debug)]
+pub enum Piece {
+    /// Text as it is.
+    Text(String),
+    /// A text with lines in it, as [`Body::List`] is one.
+    List {
+        /// The text with an empty array in place of the lines.
+        frame: String,
+        /// The lines.
+        list: Box<Compiled>,
+    },
+}
+
+/// Bytes that are not all there yet.
+pub struct Chunked(pub LocalBoxStream<'static, Vec<u8>>);
+
+impl fmt::Debug for Chunked {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Chunked")
+    }
 }
 
 /// What the platform makes a response of, besides the body.
@@ -184,6 +219,24 @@ impl Reply {
                 let pieces = Response::from_stream(stream::iter(list_pieces(frame, *list, pretty)))?;
                 body = web_sys::Response::from(pieces).body();
             }
+            Body::Pieces(pieces) if pretty => {
+                headers.push(("Content-Type", "application/json"));
+                let mut compact = Vec::new();
+                for bytes in pieces.into_iter().flat_map(written) {
+                    compact.extend_from_slice(&bytes?);
+                }
+                text = indented(&String::from_utf8_lossy(&compact))?;
+            }
+            Body::Pieces(pieces) => {
+                headers.push(("Content-Type", "application/json"));
+                let pieces = Response::from_stream(stream::iter(pieces.into_iter().flat_map(written)))?;
+                body = web_sys::Response::from(pieces).body();
+            }
+            Body::Chunked { media_type, chunks } => {
+                headers.push(("Content-Type", media_type));
+                let chunks = Response::from_stream(chunks.0.map(Ok::<_, worker::Error>).into_stream())?;
+                body = web_sys::Response::from(chunks).body();
+            }
             Body::Json { media_type, text: compact } => {
                 headers.push(("Content-Type", media_type));
                 text = if pretty { indented(&compact)? } else { compact };
@@ -210,8 +263,16 @@ impl Reply {
     }
 }
 
+/// The text of one part, piece by piece.
+fn written(piece: Piece) -> Box<dyn Iterator<Item = Result<Vec<u8>, serde_json::Error>>> {
+    match piece {
+        Piece::Text(text) => Box::new(std::iter::once(Ok(text.into_bytes()))),
+        Piece::List { frame, list } => Box::new(list_pieces(frame, *list, false)),
+    }
+}
+
 /// The text of [`Body::List`], piece by piece.
-fn list_pieces(
+pub fn list_pieces(
     frame: String,
     list: Compiled,
     pretty: bool,

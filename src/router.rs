@@ -8,7 +8,7 @@ use crate::admission::{Admitted, Policy};
 use crate::app::App;
 use crate::error::ApiResult;
 use crate::routes::{
-    admin, ast, auth, compile, configuration, convert, diff, health, keys, meta, rate_limit, schemas,
+    admin, ast, auth, compile, configuration, convert, diff, health, keys, meta, proxy, rate_limit, schemas,
     validate, webhooks,
 };
 
@@ -79,6 +79,10 @@ const ROUTES: &[Route] = routes! {
     Get  "/health/db-smoke"   Both  PUBLIC   Reads     health::show_db_smoke;
     Get  "/rate-limit"        Both  ANYBODY  Free      rate_limit::show_rate_limit;
     Post "/compile"           Both  COMPILE  Requests  compile::compile_list;
+    Post "/compile/batch"     Both  COMPILE  Requests  compile::compile_batch;
+    Post "/compile/stream"    Both  COMPILE  Requests  compile::compile_stream;
+    Get  "/proxy/fetch"       Both  ANYBODY  Requests  proxy::fetch;
+    Post "/proxy/fetch"       Both  ANYBODY  Requests  proxy::fetch;
     Post "/webhooks/clerk"    Both  PUBLIC   Exempt    webhooks::receive_clerk;
 
     Post "/validate"       Both  COMPILE       Requests  validate::validate_rules;

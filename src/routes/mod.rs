@@ -12,6 +12,7 @@ pub mod faults;
 pub mod health;
 pub mod keys;
 pub mod meta;
+pub mod proxy;
 pub mod rate_limit;
 pub mod schemas;
 pub mod validate;

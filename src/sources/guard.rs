@@ -79,6 +79,11 @@ impl Guard {
         Self { own_host: own_host.map(str::to_owned), loopback }
     }
 
+    /// Whether the URL leads to this machine, and may.
+    pub fn is_open_to(&self, url: &Url) -> bool {
+        self.loopback && url.host().is_some_and(|host| is_loopback(&host.to_owned()))
+    }
+
     /// The URL, if it may be fetched.
     ///
     /// # Errors

@@ -17,6 +17,8 @@ pub use guard::{Forbidden, Guard};
 
 /// Redirects followed for one source; the reference follows as many.
 const MAX_REDIRECTS: usize = 21;
+/// How long to wait before each further attempt, in milliseconds.
+const BACK_OFF_MS: [u64; 2] = [250, 1_000];
 /// Bytes fetched for one compile, all its texts together. The largest lists in common use have about 10 MB,
 /// and an isolate has 128 MB for the texts, the lines and the answer.
 pub const MAX_FETCHED_BYTES: usize = 32 * 1024 * 1024;
@@ -81,6 +83,15 @@ pub enum SourceError {
 }
 
 impl SourceError {
+    /// Whether it may be over in a moment: a server that is busy or broke down, a connection that was cut.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Status { status, .. } => matches!(status, 429 | 500 | 502 | 503 | 504),
+            Self::Broken { .. } => true,
+            _ => false,
+        }
+    }
+
     /// Stable name of the reason.
     pub fn code(&self) -> &'static str {
         match self {
@@ -95,19 +106,30 @@ impl SourceError {
     }
 }
 
-/// Fetches the text at `url`, taking its size out of `room`. Bytes that are not UTF-8 become U+FFFD, whatever charset was declared.
+/// What may be fetched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// What the reference takes for a list.
+    List,
+    /// Whatever a server answers a request with that it takes for good.
+    Anything,
+}
+
+/// Fetches the text at `url`, taking its size out of `room`. Bytes that are not UTF-8 become U+FFFD, whatever charset
+/// was declared. What may work a moment later is tried again, as often as [`BACK_OFF_MS`] says and within the time.
 ///
 /// # Errors
-/// [`SourceError`]; nothing is tried twice.
+/// [`SourceError`], the last one.
 pub async fn fetch_text(
     url: &str,
+    kind: Kind,
     guard: &Guard,
     timeout_ms: u64,
     room: &Cell<usize>,
 ) -> Result<String, SourceError> {
     let controller = AbortController::default();
     let signal = controller.signal();
-    let fetching = Box::pin(fetch_within(url, guard, &signal, room));
+    let fetching = Box::pin(fetch_patiently(url, kind, guard, &signal, room));
     match select(fetching, Delay::from(Duration::from_millis(timeout_ms))).await {
         Either::Left((text, _)) => text,
         Either::Right(_) => {
@@ -117,8 +139,25 @@ pub async fn fetch_text(
     }
 }
 
+async fn fetch_patiently(
+    url: &str,
+    kind: Kind,
+    guard: &Guard,
+    signal: &AbortSignal,
+    room: &Cell<usize>,
+) -> Result<String, SourceError> {
+    for pause_ms in BACK_OFF_MS {
+        match fetch_within(url, kind, guard, signal, room).await {
+            Err(error) if error.may_pass() => Delay::from(Duration::from_millis(pause_ms)).await,
+            done => return done,
+        }
+    }
+    fetch_within(url, kind, guard, signal, room).await
+}
+
 async fn fetch_within(
     first: &str,
+    kind: Kind,
     guard: &Guard,
     signal: &AbortSignal,
     room: &Cell<usize>,
@@ -135,7 +174,7 @@ async fn fetch_within(
             next = target;
             continue;
         }
-        check_answer(first, &response)?;
+        check_answer(first, kind, &response)?;
         return read(first, response, room).await;
     }
     Err(SourceError::Redirects { url: first.to_owned() })
@@ -160,8 +199,11 @@ fn redirect(url: &Url, response: &Response) -> worker::Result<Option<String>> {
     Ok(location.map(|location| url.join(&location).map_or(location, Into::into)))
 }
 
-fn check_answer(url: &str, response: &Response) -> Result<(), SourceError> {
+fn check_answer(url: &str, kind: Kind, response: &Response) -> Result<(), SourceError> {
     let status = response.status_code();
+    if kind == Kind::Anything && matches!(status, 200..=299) {
+        return Ok(());
+    }
     if status != 200 {
         return Err(SourceError::Status { url: url.to_owned(), status });
     }
@@ -177,7 +219,16 @@ async fn read(url: &str, response: Response, room: &Cell<usize>) -> Result<Strin
     let mut bytes = Vec::new();
     let Some(stream) = web_sys::Response::from(response).body() else { return Ok(String::new()) };
     let mut chunks = Chunks::of(stream).map_err(broken)?;
-    while let Some(chunk) = chunks.next().await.map_err(broken)? {
+    loop {
+        let chunk = match chunks.next().await {
+            Ok(Some(chunk)) => chunk,
+            Ok(None) => break,
+            Err(cause) => {
+                // What came of a text that broke off is not kept.
+                room.set(room.get() + bytes.len());
+                return Err(broken(cause));
+            }
+        };
         let left = room
             .get()
             .checked_sub(chunk.len())

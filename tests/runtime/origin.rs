@@ -1,6 +1,8 @@
 //! A web server that serves lists, and misbehaves on request.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::Mutex;
 use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -84,10 +86,46 @@ async fn answer(stream: &mut TcpStream, path: &str, request: &str) -> std::io::R
             tokio::time::sleep(Duration::from_secs(60)).await;
             Ok(())
         }
+        "/gzip.txt" => {
+            let more = format!("Content-Encoding: gzip\r\nContent-Length: {}\r\n", ZIPPED.len());
+            head(stream, "200 OK", "text/plain", &more).await?;
+            stream.write_all(ZIPPED).await
+        }
+        // Ends before the announced length.
+        "/cut.txt" => {
+            head(stream, "200 OK", "text/plain", "Content-Length: 1000\r\n").await?;
+            stream.write_all(b"||cut.example^\n").await?;
+            stream.shutdown().await
+        }
+        // Goes on after the announced length.
+        "/too-long.txt" => {
+            head(stream, "200 OK", "text/plain", "Content-Length: 16\r\n").await?;
+            stream.write_all(b"||long.example^\n||never.example^\n").await?;
+            stream.shutdown().await
+        }
+        "/slow.txt" => {
+            head(stream, "200 OK", "text/plain", "").await?;
+            for n in 0..5 {
+                stream.write_all(format!("||slow{n}.example^\n").as_bytes()).await?;
+                stream.flush().await?;
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            stream.shutdown().await
+        }
         "/sub/elsewhere" => {
             head(stream, "302 Found", "text/plain", "Location: /main.txt\r\nContent-Length: 0\r\n").await
         }
         "/loop" => head(stream, "302 Found", "text/plain", "Location: /loop\r\nContent-Length: 0\r\n").await,
+        // Breaks down twice for each name, then works.
+        _ if path.starts_with("/weak/") => match n_asked(path) {
+            1 => send(stream, "500 Internal Server Error", "text/plain", b"no").await,
+            2 => {
+                head(stream, "200 OK", "text/plain", "Content-Length: 1000\r\n").await?;
+                stream.write_all(b"||half.example^\n").await?;
+                stream.shutdown().await
+            }
+            _ => plain(stream, "||recovered.example^\n").await,
+        },
         _ if path.starts_with("/hops/") => match path.trim_start_matches("/hops/").parse::<u32>() {
             Ok(n) if n > 0 => {
                 let location = format!("Location: /hops/{}\r\nContent-Length: 0\r\n", n - 1);
@@ -103,6 +141,18 @@ async fn answer(stream: &mut TcpStream, path: &str, request: &str) -> std::io::R
             None => send(stream, "404 Not Found", "text/plain", b"no").await,
         },
     }
+}
+
+/// `||zipped.example^` and a line end.
+const ZIPPED: &[u8] = b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\xa9\xa9\xca\x2c\x28\x48\x4d\xd1\x4b\xad\x48\xcc\x2d\xc8\x49\x8d\xe3\x02\x00\xf4\xf0\x75\xff\x12\x00\x00\x00";
+
+/// How often a path was asked for, this time included.
+fn n_asked(path: &str) -> u32 {
+    static ASKED: Mutex<BTreeMap<String, u32>> = Mutex::new(BTreeMap::new());
+    let mut asked = ASKED.lock().unwrap();
+    let n = asked.entry(path.to_owned()).or_default();
+    *n += 1;
+    *n
 }
 
 async fn plain(stream: &mut TcpStream, body: &str) -> std::io::Result<()> {

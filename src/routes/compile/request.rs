@@ -61,9 +61,22 @@ impl CompileRequest {
     /// # Errors
     /// [`ApiError::NotJson`], or [`ApiError::Invalid`] with `/path: message` for every issue found.
     pub fn parse(bytes: &[u8]) -> Result<Self, ApiError> {
-        let body: Body = parse_json(bytes)?;
+        Self::of(parse_json(bytes)?, "")
+    }
+
+    /// One of several requests, which lies at `path`.
+    ///
+    /// # Errors
+    /// [`ApiError::Invalid`], as [`CompileRequest::parse`].
+    pub fn from_json(request: Value, path: &str) -> Result<Self, ApiError> {
+        let body = serde_path_to_error::deserialize(request)
+            .map_err(|error| ApiError::Invalid { issues: format!("{path}: {error}") })?;
+        Self::of(body, path)
+    }
+
+    fn of(body: Body, path: &str) -> Result<Self, ApiError> {
         let configuration = Configuration::from_json(&body.configuration).map_err(|issues| {
-            let shown = issues.iter().map(|issue| format!("/configuration{issue}"));
+            let shown = issues.iter().map(|issue| format!("{path}/configuration{issue}"));
             ApiError::Invalid { issues: shown.collect::<Vec<_>>().join(", ") }
         })?;
         let Body { pre_fetched_content, benchmark, report, turnstile_token, .. } = body;

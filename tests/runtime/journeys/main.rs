@@ -12,6 +12,7 @@ mod faults;
 mod keys;
 mod limits;
 mod meta;
+mod modes;
 mod outages;
 mod pages;
 mod policies;
