@@ -70,6 +70,8 @@ pub enum ApiError {
     Forbidden(Forbidden),
     /// A key asks for keys.
     KeysForPeople,
+    /// A key asks for what its owner keeps.
+    SavedConfigurationsForPeople,
     /// What a path or body names is not there.
     Missing {
         /// What is missing.
@@ -305,6 +307,10 @@ impl ApiError {
             }
             Self::KeysForPeople => {
                 let detail = "API key management requires an authenticated user session".to_owned();
+                face(403, "forbidden", "session_required", "Forbidden", detail)
+            }
+            Self::SavedConfigurationsForPeople => {
+                let detail = "Saved configurations require an authenticated user session".to_owned();
                 face(403, "forbidden", "session_required", "Forbidden", detail)
             }
             Self::Missing { detail } => {

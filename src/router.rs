@@ -8,8 +8,8 @@ use crate::admission::{Admitted, Policy};
 use crate::app::App;
 use crate::error::ApiResult;
 use crate::routes::{
-    admin, ast, auth, compile, configuration, convert, diff, health, keys, meta, proxy, rate_limit, schemas,
-    validate, webhooks,
+    admin, ast, auth, compile, configuration, convert, diff, health, keys, meta, proxy, rate_limit, rules,
+    schemas, validate, webhooks,
 };
 
 /// A handler: a request that was admitted in, an answer out.
@@ -62,6 +62,7 @@ const PUBLIC: Demand = Demand::Public;
 const ANYBODY: Demand = Demand::Anybody;
 const COMPILE: Demand = Demand::Anyone(Scope::Compile);
 const COMPILE_FREE: Demand = Demand::Account(Scope::Compile);
+const RULES: Demand = Demand::Account(Scope::Rules);
 const PERSON: Demand = Demand::Person;
 const ADMIN: Demand = Demand::Admin;
 
@@ -97,6 +98,16 @@ const ROUTES: &[Route] = routes! {
     Post "/configuration/resolve"      Both  COMPILE_FREE  Requests  configuration::resolve_configuration;
     Post "/configuration/create"       Both  COMPILE       Requests  configuration::create_configuration;
     Get  "/configuration/download/{}"  Both  COMPILE       Requests  configuration::download_configuration;
+
+    Get     "/configuration/saved"     Both  PERSON  Requests  configuration::saved::list_saved;
+    Post    "/configuration/saved"     Both  PERSON  Requests  configuration::saved::save_configuration;
+    Delete  "/configuration/saved/{}"  Both  PERSON  Requests  configuration::saved::delete_saved;
+
+    Get     "/rules"     Both  RULES  Requests  rules::list_rule_sets;
+    Post    "/rules"     Both  RULES  Requests  rules::create_rule_set;
+    Get     "/rules/{}"  Both  RULES  Requests  rules::show_rule_set;
+    Put     "/rules/{}"  Both  RULES  Requests  rules::update_rule_set;
+    Delete  "/rules/{}"  Both  RULES  Requests  rules::delete_rule_set;
 
     Post    "/keys"     Both  PERSON  Requests  keys::create_key;
     Get     "/keys"     Both  PERSON  Requests  keys::list_keys;

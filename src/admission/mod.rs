@@ -194,6 +194,9 @@ pub async fn admit(
         let error = match (forbidden, route.demand) {
             (Forbidden::Anonymous, Demand::Admin) => guard::refuse_anonymous(app),
             (Forbidden::NotAPerson, _) if is_within(route.path(), "/keys") => ApiError::KeysForPeople,
+            (Forbidden::NotAPerson, _) if is_within(route.path(), "/configuration/saved") => {
+                ApiError::SavedConfigurationsForPeople
+            }
             (forbidden, _) => ApiError::Forbidden(forbidden),
         };
         return Err(charged.refusal().unwrap_or(error));

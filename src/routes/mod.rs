@@ -14,6 +14,7 @@ pub mod keys;
 pub mod meta;
 pub mod proxy;
 pub mod rate_limit;
+pub mod rules;
 pub mod schemas;
 pub mod validate;
 pub mod webhooks;

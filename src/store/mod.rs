@@ -7,6 +7,8 @@ pub mod d1;
 pub mod directory;
 pub mod keys;
 pub mod postgres;
+pub mod rule_sets;
+pub mod saved_configurations;
 pub mod user_admin;
 pub mod users;
 pub mod verifications;

@@ -1,5 +1,6 @@
 //! `/configuration`: what a configuration may be, whether one is good, and handing it over as a file.
 
+pub mod saved;
 mod yaml;
 
 use compiler::{Configuration, ConfigurationIssue, MAX_NAME_CHARS, MAX_PATTERNS, MAX_SOURCES};

@@ -18,6 +18,7 @@ mod pages;
 mod policies;
 mod refusals;
 mod restart;
+mod rule_sets;
 mod rule_tools;
 mod sessions;
 mod sources;
