@@ -23,7 +23,7 @@ pub async fn fetch(app: App, admitted: Admitted) -> ApiResult {
     let url = parameter("url").filter(|url| !url.is_empty());
     let url = url.ok_or_else(|| refused("url_missing", "Missing url parameter"))?;
     let guard = Guard::new(asked.host_str(), app.config.sources_on_loopback);
-    let target = guard.check(&url).map_err(|reason| forbidden(reason))?;
+    let target = guard.check(&url).map_err(forbidden)?;
     // Lists on a developer's machine have no certificate.
     if target.scheme() != "https" && !guard.is_open_to(&target) {
         return Err(refused("url_forbidden", "Only HTTPS URLs are allowed"));
