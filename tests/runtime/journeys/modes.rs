@@ -128,7 +128,7 @@ async fn a_batch_with_a_bad_part_is_refused_as_a_whole() {
         answer.assert_problem(400, "invalid_body");
         assert!(answer.json()["error"].as_str().unwrap().starts_with(told), "{answer:?}");
     }
-    client.post("/api/compile/batch", "{").await.assert_problem(400, "not_json");
+    client.post("/api/compile/batch", "{").await.assert_problem(400, "invalid_json");
     client.post("/api/compile/batch", "{}").await.assert_problem(400, "invalid_body");
     let other = Client::new(turnstile_on());
     other
