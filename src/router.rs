@@ -139,6 +139,16 @@ const ROUTES: &[Route] = routes! {
     Post   "/admin/users/{}/ban"        Both  ADMIN  Requests  admin::users::ban_user;
     Post   "/admin/users/{}/unban"      Both  ADMIN  Requests  admin::users::unban_user;
     Delete "/admin/users/{}/sessions"   Both  ADMIN  Requests  admin::users::end_sessions;
+
+    Get   "/admin/storage/stats"          Both  ADMIN  Requests  admin::storage::show_stats;
+    Post  "/admin/storage/clear-expired"  Both  ADMIN  Requests  admin::storage::clear_expired;
+    Post  "/admin/storage/clear-cache"    Both  ADMIN  Requests  admin::storage::clear_cache;
+    Get   "/admin/storage/export"         Both  ADMIN  Requests  admin::storage::export;
+    Post  "/admin/storage/vacuum"         Both  ADMIN  Requests  admin::storage::vacuum;
+    Get   "/admin/storage/tables"         Both  ADMIN  Requests  admin::storage::list_tables;
+    Post  "/admin/storage/query"          Both  ADMIN  Requests  admin::storage::query;
+    Get   "/admin/storage/{}"             Both  ADMIN  Requests  admin::storage::refuse_unknown;
+    Post  "/admin/storage/{}"             Both  ADMIN  Requests  admin::storage::refuse_unknown;
 };
 
 #[cfg(feature = "faults")]

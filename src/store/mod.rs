@@ -9,6 +9,7 @@ pub mod keys;
 pub mod postgres;
 pub mod rule_sets;
 pub mod saved_configurations;
+pub mod storage;
 pub mod user_admin;
 pub mod users;
 pub mod verifications;

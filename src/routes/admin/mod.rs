@@ -3,4 +3,6 @@
 pub mod health;
 pub mod keys;
 pub mod limits;
+pub mod read_only;
+pub mod storage;
 pub mod users;

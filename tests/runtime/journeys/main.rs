@@ -22,6 +22,7 @@ mod rule_sets;
 mod rule_tools;
 mod sessions;
 mod sources;
+mod storage;
 mod storm;
 mod turnstile;
 mod users;
