@@ -217,8 +217,8 @@ async fn a_query_can_neither_write_nor_see_secrets() {
 #[tokio::test]
 async fn what_sqlite_does_not_take_is_the_askers_fault() {
     for (sql, part) in [
-        ("SELECT * FROM nothing", "no such table: nothing"),
-        ("SELECT nothing FROM users", "no such column: nothing"),
+        ("SELECT * FROM nowhere", "no such table: nowhere"),
+        ("SELECT nowhere FROM users", "no such column: nowhere"),
         ("SELECT FROM", "syntax error"),
         ("SELECT (1", "incomplete input"),
     ] {
