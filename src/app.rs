@@ -3,8 +3,13 @@
 use std::cell::OnceCell;
 use std::rc::Rc;
 
+use durable::artifact::ArtifactStub;
+use durable::artifact::wire::Settings;
+use durable::compile_job::CompileJobStub;
 use durable::identity::IdentityStub;
 use durable::live_registry::RegistryStub;
+use durable::service_metrics::MetricsStub;
+use durable::source_host::SourceHostStub;
 use limits::UnixMillis;
 use worker::{AnalyticsEngineDataset, Context, D1Database, Env, Fetcher, Hyperdrive, Queue, js_sys};
 
@@ -55,6 +60,36 @@ impl App {
     /// The live view of all identities.
     pub fn registry(&self) -> worker::Result<RegistryStub> {
         RegistryStub::new(&self.env, bindings::LIVE_REGISTRY)
+    }
+
+    /// The objects of all lists.
+    pub fn artifacts(&self) -> worker::Result<ArtifactStub> {
+        ArtifactStub::new(&self.env)
+    }
+
+    /// The objects of all jobs.
+    pub fn jobs(&self) -> worker::Result<CompileJobStub> {
+        CompileJobStub::new(&self.env)
+    }
+
+    /// The objects of all hosts of sources.
+    pub fn source_hosts(&self) -> worker::Result<SourceHostStub> {
+        SourceHostStub::new(&self.env)
+    }
+
+    /// What happened in the last half hour.
+    pub fn metrics(&self) -> worker::Result<MetricsStub> {
+        MetricsStub::new(&self.env)
+    }
+
+    /// What a compile must know of how the service is set up.
+    pub fn settings(&self, own_host: Option<String>) -> Settings {
+        Settings {
+            own_host,
+            loopback: self.config.sources_on_loopback,
+            timeout_ms: self.config.source_timeout_ms,
+            compiler: self.config.compiler_name(),
+        }
     }
 
     /// Runs `work` after the answer has left.

@@ -1,5 +1,5 @@
-//! The names of all bindings: the only place besides wrangler.toml where they are written.
-//! `tests/bindings.rs` holds the two against each other.
+//! The names of the bindings that the front reaches for. Those by which objects find each other, and the queues of
+//! jobs, are beside their callers in `durable`. `tests/bindings.rs` holds all of them against wrangler.toml.
 
 /// Durable Object namespace of [`durable::identity::Identity`].
 pub const IDENTITY: &str = "IDENTITY";

@@ -1,13 +1,9 @@
 //! Request bodies, never larger than the bound.
 
-use futures::AsyncReadExt;
+use durable::feed::Chunks;
 use serde::de::DeserializeOwned;
 use serde_json::error::Category;
 use serde_path_to_error::Segment;
-use wasm_streams::ReadableStream;
-use wasm_streams::readable::IntoAsyncRead;
-use worker::wasm_bindgen::{JsCast, JsValue};
-use worker::web_sys;
 
 use crate::error::ApiError;
 use crate::incoming::Incoming;
@@ -40,39 +36,6 @@ pub async fn read(request: &Incoming, limit: u64) -> Result<Vec<u8>, ApiError> {
         bytes.extend_from_slice(chunk);
     }
     Ok(bytes)
-}
-
-/// How much of a body is read at a time, in bytes. The platform itself hands over a few kilobytes.
-const CHUNK_BYTES: usize = 64 * 1024;
-
-/// A body, read through one buffer. Where the platform makes a new one for every few kilobytes, they are
-/// garbage that counts as the isolate's memory for a while: for a long source, as much as it is long.
-pub struct Chunks {
-    reader: IntoAsyncRead<'static>,
-    buffer: Vec<u8>,
-}
-
-impl Chunks {
-    /// Begins to read.
-    ///
-    /// # Errors
-    /// If somebody else reads it already.
-    pub fn of(stream: web_sys::ReadableStream) -> worker::Result<Self> {
-        let stream = ReadableStream::from_raw(stream.unchecked_into());
-        let reader =
-            stream.try_into_async_read().map_err(|(error, _)| worker::Error::from(JsValue::from(error)))?;
-        Ok(Self { reader, buffer: vec![0; CHUNK_BYTES] })
-    }
-
-    /// The next bytes; none at the end.
-    ///
-    /// # Errors
-    /// If the connection breaks.
-    pub async fn next(&mut self) -> worker::Result<Option<&[u8]>> {
-        let n_bytes = self.reader.read(&mut self.buffer).await;
-        let n_bytes = n_bytes.map_err(|error| worker::Error::RustError(error.to_string()))?;
-        Ok(self.buffer.get(..n_bytes).filter(|bytes| !bytes.is_empty()))
-    }
 }
 
 /// Reads a body of JSON of one shape. An empty one counts as `null`.

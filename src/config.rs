@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use url::Url;
+use compiler::Configuration;
+use serde_json::Value;
+use url::{Host, Url};
 
 use crate::admission::Policies;
 use crate::auth::key::AuthKey;
@@ -18,11 +20,17 @@ const MAX_BODY_MB: u64 = 100;
 /// Default time for one source, all redirects included, in milliseconds.
 const DEFAULT_SOURCE_TIMEOUT_MS: u64 = 30_000;
 
+/// Lists that are kept at hand at most: the schedule has them made one after the other.
+const MAX_WARM: usize = 20;
+
 /// Longest part of a host name, in bytes. RFC 1035 section 2.3.4.
 const MAX_LABEL_BYTES: usize = 63;
 
 /// Where mails are handed over.
 const RESEND: &str = "https://api.resend.com/emails";
+
+/// Where Datadog takes events, unless the account lives in another of its regions.
+const DATADOG: &str = "https://api.datadoghq.com/api/v1/events";
 
 /// Where Cloudflare verifies tokens of Turnstile.
 const SITEVERIFY: &str = "https://challenges.cloudflare.com/turnstile/v0/siteverify";
@@ -46,6 +54,8 @@ pub struct Config {
     pub sources_on_loopback: bool,
     /// `SOURCE_TIMEOUT_MS`: time for one source, all redirects included, in milliseconds.
     pub source_timeout_ms: u64,
+    /// `CACHE_WARM_CONFIGURATIONS`: lists that are kept at hand.
+    pub warm_configurations: Vec<Value>,
     /// `policies.json`, changed by `RATE_LIMIT_POLICIES`.
     pub policies: Policies,
     /// `RATE_LIMIT_FIELDS`: how the `RateLimit` field is written.
@@ -80,8 +90,14 @@ pub struct Config {
     pub access: Option<Access>,
     /// `SENTRY_DSN`: given to browsers, which report to it directly.
     pub sentry_dsn: Option<String>,
-    /// `SENTRY_RELEASE`: given to browsers.
+    /// `SENTRY_RELEASE`: given to browsers, and told with every notice.
     pub sentry_release: Option<String>,
+    /// Where `SENTRY_DSN` says that notices go.
+    pub sentry: Option<Sentry>,
+    /// `WEBHOOK_URL`: notices go there while it is set.
+    pub webhook: Option<Webhook>,
+    /// `DATADOG_API_KEY`: notices go to Datadog while it is set.
+    pub datadog: Option<Datadog>,
 }
 
 /// How mails leave.
@@ -178,6 +194,80 @@ impl Access {
     }
 }
 
+/// Where notices go as webhooks.
+#[derive(Debug)]
+pub struct Webhook {
+    /// `WEBHOOK_URL`. Many receivers take whatever comes to an address that nobody can guess, so it is a secret.
+    pub url: Secret,
+    /// `WEBHOOK_SECRET`: the key that webhooks are signed with. Without it they are not signed.
+    pub key: Option<SigningKey>,
+}
+
+/// Where notices go at Sentry.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Sentry {
+    /// Where the project takes envelopes.
+    pub envelope_url: String,
+    /// What tells Sentry who sends. Browsers are given it, so it is no secret.
+    pub public_key: String,
+}
+
+impl Sentry {
+    /// <https://develop.sentry.dev/sdk/foundations/transport/authentication/>
+    fn parse(dsn: &str, environment: &str) -> Result<Self, ConfigError> {
+        let wrong = || {
+            let expected = "a DSN as Sentry shows it, as in https://key@sentry.example.com/1".to_owned();
+            ConfigError { variable: "SENTRY_DSN", expected }
+        };
+        let url = Url::parse(dsn).ok().filter(|url| keeps_secrets(url, environment)).ok_or_else(wrong)?;
+        let (folder, project) = url.path().rsplit_once('/').ok_or_else(wrong)?;
+        if url.username().is_empty() || project.is_empty() {
+            return Err(wrong());
+        }
+        let origin = url.origin().ascii_serialization();
+        Ok(Self {
+            envelope_url: format!("{origin}{folder}/api/{project}/envelope/"),
+            public_key: url.username().to_owned(),
+        })
+    }
+}
+
+/// Where notices go at Datadog.
+#[derive(Debug)]
+pub struct Datadog {
+    /// `DATADOG_URL`: where events are taken.
+    pub url: String,
+    /// `DATADOG_API_KEY`.
+    pub key: Secret,
+}
+
+impl Datadog {
+    fn parse(
+        read: impl Fn(&'static str) -> Option<String>,
+        environment: &str,
+    ) -> Result<Option<Self>, ConfigError> {
+        let url = read("DATADOG_URL").unwrap_or_else(|| DATADOG.to_owned());
+        check_target("DATADOG_URL", &url, environment)?;
+        match read("DATADOG_API_KEY") {
+            None => Ok(None),
+            Some(key) if key.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                Ok(Some(Self { url, key: Secret(key) }))
+            }
+            Some(_) => {
+                let expected = "a key as Datadog shows it".to_owned();
+                Err(ConfigError { variable: "DATADOG_API_KEY", expected })
+            }
+        }
+    }
+}
+
+/// Configurations, if all of them can be compiled.
+fn read_configurations(text: &str) -> Option<Vec<Value>> {
+    let configurations: Vec<Value> = serde_json::from_str(text).ok()?;
+    let are_good = configurations.iter().all(|value| Configuration::from_json(value).is_ok());
+    (configurations.len() <= MAX_WARM && are_good).then_some(configurations)
+}
+
 /// A text that nothing prints.
 pub struct Secret(String);
 
@@ -204,7 +294,7 @@ impl fmt::Debug for Secret {
 pub struct SigningKey(Vec<u8>);
 
 impl SigningKey {
-    /// The bytes, for those who verify with them.
+    /// The bytes, for those who sign or verify with them.
     pub fn bytes(&self) -> &[u8] {
         &self.0
     }
@@ -265,6 +355,13 @@ impl Config {
                 expected: "a whole number of milliseconds from 100 to 30000".to_owned(),
             })?,
         };
+        let warm_configurations = match read("CACHE_WARM_CONFIGURATIONS") {
+            None => Vec::new(),
+            Some(text) => read_configurations(&text).ok_or(ConfigError {
+                variable: "CACHE_WARM_CONFIGURATIONS",
+                expected: format!("a JSON array of at most {MAX_WARM} configurations, all good"),
+            })?,
+        };
         let allowed_origins = match read("CORS_ALLOWED_ORIGINS") {
             None => DEFAULT_ORIGINS.map(str::to_owned).to_vec(),
             Some(list) => {
@@ -290,13 +387,25 @@ impl Config {
                 return Err(ConfigError { variable: "RATE_LIMIT_FIELDS", expected });
             }
         };
-        let clerk_webhook_key = read("CLERK_WEBHOOK_SECRET").map(|secret| {
-            parse_secret(&secret).map(SigningKey).ok_or(ConfigError {
-                variable: "CLERK_WEBHOOK_SECRET",
-                expected: "whsec_ and base64, as Clerk shows it".to_owned(),
-            })
-        });
-        let clerk_webhook_key = clerk_webhook_key.transpose()?;
+        let signing_key = |variable| {
+            let key = read(variable).map(|secret| {
+                let expected = "whsec_ and base64".to_owned();
+                parse_secret(&secret).map(SigningKey).ok_or(ConfigError { variable, expected })
+            });
+            key.transpose()
+        };
+        let clerk_webhook_key = signing_key("CLERK_WEBHOOK_SECRET")?;
+        let webhook_key = signing_key("WEBHOOK_SECRET")?;
+        let webhook = match read("WEBHOOK_URL") {
+            None => None,
+            Some(url) => {
+                check_target("WEBHOOK_URL", &url, &environment)?;
+                Some(Webhook { url: Secret(url), key: webhook_key })
+            }
+        };
+        let sentry_dsn = read("SENTRY_DSN");
+        let sentry = sentry_dsn.as_deref().map(|dsn| Sentry::parse(dsn, &environment)).transpose()?;
+        let datadog = Datadog::parse(read, &environment)?;
         let url = |variable, default: &str| {
             let url = read(variable).unwrap_or_else(|| default.to_owned());
             web_url(variable, &url).map(|_| url)
@@ -355,6 +464,7 @@ impl Config {
             allowed_origins,
             max_body_bytes: max_body_mb * 1024 * 1024,
             source_timeout_ms,
+            warm_configurations,
             policies,
             rate_limit_fields,
             admin_key: read("ADMIN_KEY").map(Secret),
@@ -374,8 +484,11 @@ impl Config {
             clerk_publishable_key,
             clerk,
             access: Access::parse(read)?,
-            sentry_dsn: read("SENTRY_DSN"),
+            sentry_dsn,
             sentry_release: read("SENTRY_RELEASE"),
+            sentry,
+            webhook,
+            datadog,
         })
     }
 
@@ -405,6 +518,27 @@ fn web_url(variable: &'static str, text: &str) -> Result<Url, ConfigError> {
     let url = Url::parse(text).ok().filter(|url| matches!(url.scheme(), "http" | "https") && is_plain(url));
     let expected = "an http or https URL without credentials".to_owned();
     url.ok_or(ConfigError { variable, expected })
+}
+
+/// Whether notices can be sent to a URL.
+fn check_target(variable: &'static str, url: &str, environment: &str) -> Result<(), ConfigError> {
+    if keeps_secrets(&web_url(variable, url)?, environment) {
+        return Ok(());
+    }
+    let expected = "an https URL, or outside production an http URL on the loopback interface".to_owned();
+    Err(ConfigError { variable, expected })
+}
+
+/// Whether nobody can read on the way what is sent there: it is encrypted, or does not leave the machine of somebody
+/// who tries things out.
+fn keeps_secrets(url: &Url, environment: &str) -> bool {
+    let is_here = match url.host() {
+        Some(Host::Domain(name)) => name == "localhost",
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    };
+    url.scheme() == "https" || (url.scheme() == "http" && is_here && environment != "production")
 }
 
 #[cfg(test)]
@@ -450,8 +584,71 @@ mod tests {
 
     #[test]
     fn a_webhook_secret_that_is_none_is_named() {
-        let error = parse(&[("CLERK_WEBHOOK_SECRET", "whsec_?")]).unwrap_err();
-        assert_eq!(error.variable, "CLERK_WEBHOOK_SECRET");
+        for variable in ["CLERK_WEBHOOK_SECRET", "WEBHOOK_SECRET"] {
+            assert_eq!(parse(&[(variable, "whsec_?")]).unwrap_err().variable, variable);
+        }
+    }
+
+    #[test]
+    fn notices_go_where_the_settings_say() {
+        let nowhere =
+            parse(&[("WEBHOOK_SECRET", "whsec_MDEy"), ("DATADOG_URL", "https://d.example")]).unwrap();
+        assert!(nowhere.webhook.is_none() && nowhere.sentry.is_none() && nowhere.datadog.is_none());
+
+        let url = ("WEBHOOK_URL", "https://hooks.example/hidden");
+        assert!(parse(&[url]).unwrap().webhook.unwrap().key.is_none());
+        let config = parse(&[url, ("WEBHOOK_SECRET", "whsec_MDEy"), ("DATADOG_API_KEY", "hidden")]).unwrap();
+        assert!(!format!("{config:?}").contains("hidden"));
+        let (webhook, datadog) = (config.webhook.unwrap(), config.datadog.unwrap());
+        assert_eq!((webhook.url.reveal(), webhook.key.unwrap().bytes()), (url.1, b"012".as_slice()));
+        assert_eq!((datadog.url.as_str(), datadog.key.reveal()), (DATADOG, "hidden"));
+    }
+
+    #[test]
+    fn notices_are_not_sent_where_others_can_read_them() {
+        let development = ("ENVIRONMENT", "development");
+        let key = ("DATADOG_API_KEY", "1");
+        for variable in ["WEBHOOK_URL", "DATADOG_URL"] {
+            for here in ["http://127.0.0.1:1/a", "http://localhost/", "http://[::1]:1", "https://a.example"] {
+                assert!(parse(&[(variable, here), key, development]).is_ok(), "{here}");
+            }
+            for (url, variables) in [
+                ("http://127.0.0.1:1/a", &[key][..]),
+                ("http://a.example", &[key, development]),
+                ("http://10.0.0.1", &[development]),
+                ("ftp://localhost", &[development]),
+                ("https://me:hidden@a.example", &[key]),
+                ("a.example/hooks", &[]),
+            ] {
+                let error = parse(&[variables, &[(variable, url)]].concat()).unwrap_err();
+                assert_eq!(error.variable, variable, "{url}");
+            }
+        }
+        assert_eq!(parse(&[("DATADOG_API_KEY", "1 2")]).unwrap_err().variable, "DATADOG_API_KEY");
+    }
+
+    #[test]
+    fn a_dsn_says_where_envelopes_go() {
+        for (dsn, url) in [
+            ("https://abc@o1.ingest.sentry.io/42", "https://o1.ingest.sentry.io/api/42/envelope/"),
+            (
+                "https://abc:old@Sentry.example:8443/a/b/42",
+                "https://sentry.example:8443/a/b/api/42/envelope/",
+            ),
+        ] {
+            let sentry = Sentry { envelope_url: url.to_owned(), public_key: "abc".to_owned() };
+            let config = parse(&[("SENTRY_DSN", dsn)]).unwrap();
+            assert_eq!((config.sentry_dsn.as_deref(), config.sentry), (Some(dsn), Some(sentry)));
+        }
+        for dsn in [
+            "https://sentry.io/42",
+            "https://abc@sentry.io",
+            "https://abc@sentry.io/",
+            "abc",
+            "http://a@b.c/1",
+        ] {
+            assert_eq!(parse(&[("SENTRY_DSN", dsn)]).unwrap_err().variable, "SENTRY_DSN", "{dsn}");
+        }
     }
 
     #[test]
@@ -563,6 +760,19 @@ mod tests {
         assert_eq!(unusable(&[team, audience, ("CF_ACCESS_CERTS_URL", "certs")]), "CF_ACCESS_CERTS_URL");
         for name in ["https://bloqr.cloudflareaccess.com", ".cloudflareaccess.com", "evil.example", "a/b"] {
             assert_eq!(unusable(&[("CF_ACCESS_TEAM_DOMAIN", name), audience]), "CF_ACCESS_TEAM_DOMAIN");
+        }
+    }
+
+    #[test]
+    fn lists_to_be_kept_at_hand_are_checked_at_once() {
+        let parse = |text: &str| {
+            let text = text.to_owned();
+            Config::parse(|name| (name == "CACHE_WARM_CONFIGURATIONS").then(|| text.clone()))
+        };
+        let good = r#"[{"name":"N","sources":[{"source":"https://example.org/a"}]}]"#;
+        assert_eq!(parse(good).unwrap().warm_configurations.len(), 1);
+        for bad in ["{}", "[{}]", r#"[{"name":"N","sources":[]}]"#] {
+            assert_eq!(parse(bad).unwrap_err().variable, "CACHE_WARM_CONFIGURATIONS", "{bad}");
         }
     }
 }

@@ -21,6 +21,7 @@ use crate::cors::{Cors, preflight};
 use crate::error::{ApiError, ApiResult};
 use crate::events::{self, Event, Scene};
 use crate::incoming::Incoming;
+use crate::metrics;
 use crate::reply::{Body, Reply};
 use crate::router::{Found, Route, find};
 
@@ -103,7 +104,12 @@ async fn route(app: App, request: Incoming, asked: &Asked, cors: &Cors) -> Timed
             let admission = admit(&app, &request, route, &asked.request_id).await;
             report_counters(&app);
             match admission {
-                Err(error) => uncounted(Err(error)),
+                Err(error) => {
+                    let took_ms = asked.arrived_at.until(now());
+                    metrics::saw(route.path(), error.status(), Some(error.code()), took_ms);
+                    metrics::report(&app);
+                    uncounted(Err(error))
+                }
                 Ok((caller, charged)) => {
                     if caller.proof != Proof::Nothing {
                         let user = caller.user().map(|user| user.to_string());
@@ -121,13 +127,17 @@ async fn route(app: App, request: Incoming, asked: &Asked, cors: &Cors) -> Timed
                             handle(
                                 app.clone(),
                                 route,
-                                Admitted { request, caller, charged, item, request_id },
+                                Admitted { request, caller, charged, item, request_id, route },
                             )
                             .await
                         }
                     };
+                    let code = result.as_ref().err().map(|error| error.code().to_owned());
                     let mut reply = result.unwrap_or_else(|error| refuse(Some(&app), error, asked));
                     reply.headers.extend(headers);
+                    let took_ms = asked.arrived_at.until(now());
+                    metrics::saw(route.path(), reply.status, code.as_deref(), took_ms);
+                    metrics::report(&app);
                     Timed { reply, admission_ms }
                 }
             }

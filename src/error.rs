@@ -145,7 +145,7 @@ pub enum ApiError {
     /// The compile was accepted and then failed.
     CompileFailed {
         /// Stable name of the reason.
-        code: &'static str,
+        code: String,
         /// What went wrong.
         detail: String,
     },
@@ -204,10 +204,10 @@ fn describe(forbidden: &Forbidden) -> (&'static str, String) {
 }
 
 /// How one kind of failure is shown.
-struct Face {
+struct Face<'a> {
     status: u16,
     slug: &'static str,
-    code: &'static str,
+    code: &'a str,
     title: &'static str,
     detail: String,
 }
@@ -247,7 +247,7 @@ impl ApiError {
     }
 
     /// The stable name of the reason.
-    pub fn code(&self) -> &'static str {
+    pub fn code(&self) -> &str {
         self.face().code
     }
 
@@ -266,7 +266,7 @@ impl ApiError {
         }
     }
 
-    fn face(&self) -> Face {
+    fn face(&self) -> Face<'_> {
         let face = |status, slug, code, title, detail| Face { status, slug, code, title, detail };
         match self {
             Self::NotFound => face(404, "not-found", "not_found", "Not Found", "Not found".to_owned()),
@@ -407,6 +407,7 @@ impl ApiError {
     /// The problem document for the request with this path and id.
     pub fn into_reply(self, instance: &str, request_id: &str) -> Reply {
         let Face { status, slug, code, title, detail } = self.face();
+        let code = code.to_owned();
         let retry_after = self.retry_after();
         let mut headers = Vec::new();
         if let Some(seconds) = retry_after {
@@ -444,7 +445,7 @@ impl ApiError {
             status,
             detail: &detail,
             instance,
-            code,
+            code: &code,
             success: false,
             error: &detail,
             request_id,

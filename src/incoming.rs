@@ -53,6 +53,14 @@ impl Incoming {
         self.parts().1
     }
 
+    /// The service's own host, as the client calls it.
+    ///
+    /// # Errors
+    /// As [`Incoming::url`].
+    pub fn own_host(&self) -> worker::Result<Option<String>> {
+        Ok(self.url()?.host_str().map(str::to_owned))
+    }
+
     /// The URL in its parts.
     ///
     /// # Errors

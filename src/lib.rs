@@ -18,18 +18,23 @@ mod events;
 mod incoming;
 mod jwt;
 mod mail;
+mod metrics;
+mod notify;
 mod queues;
 mod records;
 mod reply;
 mod router;
 mod routes;
-mod sources;
 mod store;
 mod svix;
 mod turnstile;
 
+pub use durable::artifact::Artifact;
+pub use durable::compile_job::CompileJob;
 pub use durable::identity::Identity;
 pub use durable::live_registry::LiveRegistry;
+pub use durable::service_metrics::ServiceMetrics;
+pub use durable::source_host::SourceHost;
 
 use serde_json::json;
 use worker::{Context, Env, MessageBatch, ScheduleContext, ScheduledEvent, console_error, event, web_sys};
@@ -65,6 +70,8 @@ async fn scheduled(_event: ScheduledEvent, env: Env, _context: ScheduleContext) 
         ("old webhooks", routes::webhooks::forget_old_events(&app).await),
         ("mailed tokens", auth::endpoints::forget_expired(&app).await),
         ("changes of users", records::settle_left_behind(&app).await),
+        ("lists kept at hand", routes::compile::warm_lists(&app).await),
+        ("old jobs", routes::queue::forget_old(&app).await),
     ];
     for (what, done) in chores {
         if let Err(error) = done {

@@ -73,13 +73,11 @@ pub enum Body {
     /// One JSON text in which the lines of a list stand as an array. It is written while it is sent: as a whole it
     /// would take as much memory again as the list, and the platform's copy of it once more.
     List {
-        /// The text with an empty array in place of the lines, the first in it.
+        /// The text with an empty array `rules` in place of the lines, the first of this name in it.
         frame: String,
         /// The lines.
         list: Box<Compiled>,
     },
-    /// One JSON text out of several, of which some are like [`Body::List`].
-    Pieces(Vec<Piece>),
     /// Whatever comes, as it comes.
     Chunked {
         /// What it is.
@@ -93,22 +91,8 @@ pub enum Body {
     Socket(Response),
 }
 
-/// A part of [`Body::Pieces`].
-#[derive(Debug)]
-pub enum Piece {
-    /// Text as it is.
-    Text(String),
-    /// A text with lines in it, as [`Body::List`] is one.
-    List {
-        /// The text with an empty array in place of the lines.
-        frame: String,
-        /// The lines.
-        list: Box<Compiled>,
-    },
-}
-
-/// Bytes that are not all there yet.
-pub struct Chunked(pub LocalBoxStream<'static, Vec<u8>>);
+/// Bytes that are not all there yet. If one is an error, the answer breaks off.
+pub struct Chunked(pub LocalBoxStream<'static, worker::Result<Vec<u8>>>);
 
 impl fmt::Debug for Chunked {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -166,16 +150,6 @@ impl Reply {
         })
     }
 
-    /// 200 with `frame` as JSON, in which the first empty array has the lines of `list`.
-    ///
-    /// # Errors
-    /// As [`Reply::json`].
-    pub fn list(frame: &impl Serialize, list: Compiled) -> Result<Self, ApiError> {
-        let frame =
-            serde_json::to_string(frame).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
-        Ok(Self { body: Body::List { frame, list: Box::new(list) }, ..Self::empty(200) })
-    }
-
     /// `status` without a body.
     pub fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), cookies: Vec::new(), body: Body::Empty }
@@ -219,22 +193,13 @@ impl Reply {
                 let pieces = Response::from_stream(stream::iter(list_pieces(frame, *list, pretty)))?;
                 body = web_sys::Response::from(pieces).body();
             }
-            Body::Pieces(pieces) if pretty => {
-                headers.push(("Content-Type", "application/json"));
-                let mut compact = Vec::new();
-                for bytes in pieces.into_iter().flat_map(written) {
-                    compact.extend_from_slice(&bytes?);
-                }
-                text = indented(&String::from_utf8_lossy(&compact))?;
-            }
-            Body::Pieces(pieces) => {
-                headers.push(("Content-Type", "application/json"));
-                let pieces = Response::from_stream(stream::iter(pieces.into_iter().flat_map(written)))?;
-                body = web_sys::Response::from(pieces).body();
-            }
             Body::Chunked { media_type, chunks } => {
                 headers.push(("Content-Type", media_type));
-                let chunks = Response::from_stream(chunks.0.map(Ok::<_, worker::Error>).into_stream())?;
+                let chunks = match pretty && media_type == "application/json" {
+                    true => stream::once(gather_indented(chunks)).boxed_local(),
+                    false => chunks.0,
+                };
+                let chunks = Response::from_stream(chunks)?;
                 body = web_sys::Response::from(chunks).body();
             }
             Body::Json { media_type, text: compact } => {
@@ -263,12 +228,10 @@ impl Reply {
     }
 }
 
-/// The text of one part, piece by piece.
-fn written(piece: Piece) -> Box<dyn Iterator<Item = Result<Vec<u8>, serde_json::Error>>> {
-    match piece {
-        Piece::Text(text) => Box::new(std::iter::once(Ok(text.into_bytes()))),
-        Piece::List { frame, list } => Box::new(list_pieces(frame, *list, false)),
-    }
+/// A JSON text that comes in chunks, as a whole and indented. Only whoever looks at it asks for that.
+async fn gather_indented(chunks: Chunked) -> worker::Result<Vec<u8>> {
+    let compact: Vec<u8> = chunks.0.try_concat().await?;
+    Ok(indented(&String::from_utf8_lossy(&compact))?.into_bytes())
 }
 
 /// The text of [`Body::List`], piece by piece.
@@ -285,7 +248,7 @@ pub fn list_pieces(
     let mut next = Some(0);
     std::iter::from_fn(move || {
         let mut n = next?;
-        let (before, after) = frame.split_once("[]").unwrap_or((&frame, ""));
+        let (before, after) = split_at_rules(&frame);
         let mut piece = Vec::with_capacity(PIECE_BYTES);
         if n == 0 {
             piece.extend_from_slice(before.as_bytes());
@@ -309,6 +272,21 @@ pub fn list_pieces(
         next = Some(n);
         Some(Ok(piece))
     })
+}
+
+/// The member that gets the lines, as it stands in a frame. No text within the frame can look like it: there the
+/// quotation marks would have backslashes.
+pub const EMPTY_RULES: &str = r#""rules":[]"#;
+
+/// What stands in a frame before the array of rules, and what behind it.
+fn split_at_rules(frame: &str) -> (&str, &str) {
+    for empty in [EMPTY_RULES, r#""rules": []"#] {
+        if let Some(at) = frame.find(empty) {
+            let (before, after) = frame.split_at(at + empty.len());
+            return (before.strip_suffix("[]").unwrap_or(before), after);
+        }
+    }
+    (frame, "")
 }
 
 /// The same JSON, indented by two spaces; key order and numbers stay as they are.
@@ -343,8 +321,8 @@ mod tests {
     fn a_list_in_pieces_is_the_same_json() {
         for text in ["a\n\"b\\[]\nпример\u{1}", &"||example.org^\n".repeat(30_000)] {
             let lines: Vec<String> = compiled(text).lines().map(str::to_owned).collect();
-            let whole = serde_json::json!({ "a": true, "rules": lines, "z": [] });
-            let frame = r#"{"a":true,"rules":[],"z":[]}"#.to_owned();
+            let whole = serde_json::json!({ "a": "\"rules\":[]", "rules": lines, "z": [] });
+            let frame = r#"{"a":"\"rules\":[]","rules":[],"z":[]}"#.to_owned();
             for (pretty, expected) in [(false, whole.to_string()), (true, format!("{whole:#}"))] {
                 let frame = if pretty { indented(&frame).unwrap() } else { frame.clone() };
                 let pieces: Vec<_> = list_pieces(frame, compiled(text), pretty).map(Result::unwrap).collect();

@@ -8,8 +8,8 @@ use crate::admission::{Admitted, Policy};
 use crate::app::App;
 use crate::error::ApiResult;
 use crate::routes::{
-    admin, ast, auth, compile, configuration, convert, diff, health, keys, meta, proxy, rate_limit, rules,
-    schemas, validate, webhooks,
+    admin, ast, auth, compile, configuration, convert, diff, health, keys, meta, metrics, notify, proxy,
+    queue, rate_limit, rules, schemas, validate, webhooks,
 };
 
 /// A handler: a request that was admitted in, an answer out.
@@ -82,10 +82,25 @@ const ROUTES: &[Route] = routes! {
     Post "/compile"           Both  COMPILE  Requests  compile::compile_list;
     Post "/compile/batch"     Both  COMPILE  Requests  compile::compile_batch;
     Post "/compile/stream"    Both  COMPILE  Requests  compile::compile_stream;
+    Get  "/ws/compile"        Both  COMPILE  Requests  compile::open_socket;
     Get  "/proxy/fetch"       Both  ANYBODY  Requests  proxy::fetch;
     Post "/proxy/fetch"       Both  ANYBODY  Requests  proxy::fetch;
     Post "/webhooks/clerk"    Both  PUBLIC   Exempt    webhooks::receive_clerk;
 
+    Post    "/compile/async"        Both  COMPILE_FREE  Requests  compile::queue_list;
+    Post    "/compile/batch/async"  Both  COMPILE_FREE  Requests  compile::queue_batch;
+    Get     "/queue/stats"          Both  COMPILE_FREE  Reads     queue::show_stats;
+    Get     "/queue/history"        Both  COMPILE_FREE  Reads     queue::show_history;
+    Get     "/queue/results/{}"     Both  COMPILE_FREE  Reads     queue::show_results;
+    Get     "/queue/events/{}"      Both  COMPILE_FREE  Reads     queue::watch_job;
+    Delete  "/queue/cancel/{}"      Both  COMPILE_FREE  Requests  queue::cancel_job;
+
+    Get  "/metrics"             Both  PUBLIC  Reads     metrics::show_metrics;
+    Get  "/metrics/prometheus"  Both  ADMIN   Requests  metrics::show_prometheus;
+    Get  "/health/latest"       Both  PUBLIC  Reads     health::show_latest_health;
+    Get  "/container/status"    Both  PUBLIC  Reads     health::show_container_status;
+
+    Post "/notify"         Both  COMPILE_FREE  Requests  notify::notify;
     Post "/validate"       Both  COMPILE       Requests  validate::validate_rules;
     Post "/validate-rule"  Both  COMPILE       Requests  validate::validate_rule;
     Post "/ast/parse"      Both  COMPILE       Requests  ast::parse_rules;

@@ -1,8 +1,9 @@
-//! Svix's signatures on webhooks.
+//! Svix's signatures on webhooks: verified on those that come in, and put on those that go out.
 //! <https://docs.svix.com/receiving/verifying-payloads/how-manual>
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use hmac::digest::InvalidLength;
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 
@@ -35,13 +36,27 @@ pub fn is_genuine(key: &[u8], stamp: Stamp<'_>, body: &[u8], now_s: u64) -> bool
     if sent_s.abs_diff(now_s) > TOLERANCE_S {
         return false;
     }
-    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return false };
-    for part in [stamp.id.as_bytes(), b".", stamp.timestamp.as_bytes(), b".", body] {
-        mac.update(part);
-    }
+    let Ok(mac) = mac_of(key, stamp.id, stamp.timestamp, body) else { return false };
     let signatures = stamp.signatures.split(' ').take(MAX_SIGNATURES);
     let decoded = signatures.filter_map(|signature| STANDARD.decode(signature.strip_prefix("v1,")?).ok());
     decoded.into_iter().any(|signature| mac.clone().verify_slice(&signature).is_ok())
+}
+
+/// The signature of a message, as [`Stamp::signatures`] has it. `timestamp` is that of [`Stamp::timestamp`].
+///
+/// # Errors
+/// If the key can't be one, which HMAC says of none.
+pub fn sign(key: &[u8], id: &str, timestamp: &str, body: &[u8]) -> Result<String, InvalidLength> {
+    let code = mac_of(key, id, timestamp, body)?.finalize().into_bytes();
+    Ok(format!("v1,{}", STANDARD.encode(code)))
+}
+
+fn mac_of(key: &[u8], id: &str, timestamp: &str, body: &[u8]) -> Result<Hmac<Sha256>, InvalidLength> {
+    let mut mac = Hmac::<Sha256>::new_from_slice(key)?;
+    for part in [id.as_bytes(), b".", timestamp.as_bytes(), b".", body] {
+        mac.update(part);
+    }
+    Ok(mac)
 }
 
 #[cfg(test)]
@@ -80,6 +95,17 @@ mod tests {
             "{\"name\":\"Zoë 😀\",\"n\":1.50}\n",
             SENT
         ));
+    }
+
+    /// The library's own signature, and one that is verified here.
+    #[test]
+    fn what_is_signed_is_genuine() {
+        let (key, sent) = (parse_secret(SECRET).unwrap(), SENT.to_string());
+        assert_eq!(sign(&key, ID, &sent, BODY.as_bytes()).unwrap(), SIGNATURE);
+        let signature = sign(&key, "msg_1", &sent, b"\xff").unwrap();
+        let stamp = Stamp { id: "msg_1", timestamp: &sent, signatures: &signature };
+        assert!(is_genuine(&key, stamp, b"\xff", SENT + 300));
+        assert!(!is_genuine(&key, stamp, b"\xfe", SENT + 300));
     }
 
     #[test]

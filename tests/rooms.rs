@@ -59,15 +59,19 @@ const ROOMS: [Room; 4] = [
         folder: "durable",
         may_use: &[
             "base64",
+            "compiler",
             "futures",
             "limits",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
+            "url",
             "wasm-bindgen",
+            "wasm-streams",
             "worker",
         ],
-        must_not_mention: &["bloqr_backend", "compiler::", "tokio_postgres", "D1Database"],
+        must_not_mention: &["bloqr_backend", "tokio_postgres", "D1Database"],
     },
 ];
 

@@ -5,6 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use durable::call::CallError;
+use durable::compile_job::wire::Charged as Receipt;
 use durable::identity::wire::{self, Claim, Decided, Member, Offer, Rejection, Reply, Standing, Take};
 use durable::live_registry::wire::{Cost, Report};
 use futures::future::{Either, select};
@@ -54,6 +55,10 @@ enum Decider {
 #[derive(Debug, Clone)]
 pub struct Charged {
     policies: Vec<Policy>,
+    /// What the request costs under each.
+    costs: Vec<u32>,
+    /// The key whose own policy is the last of them, if it came with one.
+    key: Option<String>,
     outcome: Outcome,
     decider: Decider,
     fields: RateLimitFields,
@@ -72,6 +77,8 @@ impl Charged {
     pub fn nothing() -> Self {
         Self {
             policies: Vec::new(),
+            costs: Vec::new(),
+            key: None,
             outcome: Outcome::Uncounted,
             decider: Decider::Object,
             fields: RateLimitFields::Draft11,
@@ -150,8 +157,10 @@ pub async fn take(
             }
             _ => (Outcome::Uncounted, None),
         };
-        let policies = policies_of(&by_tier, member.as_ref());
-        Ok((Charged { policies, outcome, decider, fields: app.config.rate_limit_fields }, member))
+        let (policies, costs) = policies_of(&by_tier, member.as_ref());
+        let key = member.as_ref().and_then(|member| Some(member.key.as_ref()?.id.clone()));
+        let fields = app.config.rate_limit_fields;
+        Ok((Charged { policies, costs, key, outcome, decider, fields }, member))
     };
 
     let asked_at = now();
@@ -207,20 +216,24 @@ fn offer((tier, charges): &(Tier, Charges<'_>)) -> Offer {
     Offer { tier: tier.name().to_owned(), charges: charges.collect() }
 }
 
-/// The policies that the object decided under: those of the caller's tier, and the key's own.
-fn policies_of(by_tier: &[(Tier, Charges<'_>)], member: Option<&Member>) -> Vec<Policy> {
+/// The policies that the object decided under, with their costs: those of the caller's tier, and the key's own.
+fn policies_of(by_tier: &[(Tier, Charges<'_>)], member: Option<&Member>) -> (Vec<Policy>, Vec<u32>) {
     let of_tier = match member {
         Some(member) => by_tier.iter().find(|(tier, _)| tier.name() == member.tier),
         None => by_tier.first(),
     };
     let charges = of_tier.map(|(_, charges)| charges.as_slice()).unwrap_or_default();
-    let mut policies: Vec<Policy> = charges.iter().map(|(policy, _)| (*policy).clone()).collect();
+    let (mut policies, mut costs): (Vec<Policy>, Vec<u32>) =
+        charges.iter().map(|(policy, cost)| ((*policy).clone(), *cost)).unzip();
     if let Some(key) = member.and_then(|member| member.key.as_ref()) {
         // The standing tells a limit of 0, which no policy has.
         let quota = Quota::at_least_one(key.rate_limit);
-        policies.extend(Policy::new(KEY_POLICY, quota, Window::Fixed { ms: KEY_WINDOW_MS }));
+        if let Ok(policy) = Policy::new(KEY_POLICY, quota, Window::Fixed { ms: KEY_WINDOW_MS }) {
+            policies.push(policy);
+            costs.push(costs.iter().copied().max().unwrap_or(0));
+        }
     }
-    policies
+    (policies, costs)
 }
 
 /// No decision came back.
@@ -329,6 +342,21 @@ impl Charged {
         }
     }
 
+    /// What was taken, so that it can be given back.
+    pub fn receipts(&self) -> Vec<Receipt> {
+        let Outcome::Decided(decided) = &self.outcome else { return Vec::new() };
+        let taken = self.policies.iter().zip(&self.costs).zip(&decided.standings);
+        let receipts = taken.filter(|((_, cost), _)| **cost > 0).map(|((policy, cost), standing)| {
+            let mut charge = wire::Charge::new(policy, *cost);
+            if charge.policy == KEY_POLICY {
+                // The object has a ledger for each key.
+                charge.policy = wire::key_policy(self.key.as_deref().unwrap_or_default());
+            }
+            Receipt { charge, reset_at: standing.reset_at }
+        });
+        receipts.collect()
+    }
+
     /// The same charges once more.
     #[cfg(feature = "faults")]
     pub fn again(&self) -> Vec<wire::Charge> {
@@ -420,7 +448,8 @@ mod tests {
         };
         let outcome = Outcome::Decided(Decided { now: NOW, standings, refused_by, member: None });
         let policies = vec![policy("requests", 10, 60_000), policy("daily", 100, 86_400_000)];
-        Charged { policies, outcome, decider, fields: RateLimitFields::Draft11 }
+        let costs = vec![1, 1];
+        Charged { policies, costs, key: None, outcome, decider, fields: RateLimitFields::Draft11 }
     }
 
     fn standing(limit: u32, used: u32, reset_ms: u64, fits_at: Option<u64>) -> Standing {
@@ -465,6 +494,18 @@ mod tests {
             other => panic!("unexpected: {other:?}"),
         }
         assert!(charged.headers().contains(&("X-RateLimit-Limit", "100".to_owned())));
+    }
+
+    #[test]
+    fn what_was_taken_can_be_told() {
+        let standings = vec![standing(10, 1, 59_001, None), standing(100, 40, 5_000, None)];
+        let mut charged = charged(standings, None, Decider::Object);
+        charged.costs = vec![2, 0];
+        let receipts = charged.receipts();
+        assert_eq!(receipts.len(), 1);
+        assert_eq!((receipts[0].charge.policy.as_str(), receipts[0].charge.cost), ("requests", 2));
+        assert_eq!(receipts[0].reset_at, NOW + 59_001);
+        assert_eq!(Charged::nothing().receipts(), []);
     }
 
     #[test]

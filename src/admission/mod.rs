@@ -16,7 +16,7 @@ mod owners;
 mod policies;
 mod refusals;
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use durable::identity::wire::{AccountCommand, Claim, ClerkClaim, KeyUse, Member, Rejection};
@@ -146,9 +146,39 @@ pub struct Admitted {
     pub item: String,
     /// The request's id.
     pub request_id: String,
+    /// Where it went.
+    pub route: &'static Route,
+}
+
+/// Counts again what came once, for each message on its socket.
+pub struct Again {
+    request: Incoming,
+    route: &'static Route,
+    request_id: String,
+    n: Cell<u32>,
+}
+
+impl Again {
+    /// Takes the units of one more request like the first. Judges the credentials once more, too: a session that was
+    /// ended meanwhile has no further message.
+    ///
+    /// # Errors
+    /// As [`admit`], and a refusal.
+    pub async fn take(&self, app: &App) -> Result<(), ApiError> {
+        self.n.set(self.n.get() + 1);
+        let nonce = format!("{}-{}", self.request_id, self.n.get());
+        let (_, charged) = admit(app, &self.request, self.route, &nonce).await?;
+        charged.refusal().map_or(Ok(()), Err)
+    }
 }
 
 impl Admitted {
+    /// For whoever will come again on the same connection.
+    pub fn into_again(self) -> Again {
+        let Self { request, route, request_id, .. } = self;
+        Again { request, route, request_id, n: Cell::new(0) }
+    }
+
     /// Writes a security event down: what was done to this user, and by whom.
     pub fn record(&self, app: &App, event: Event, user: UserId) {
         let (address, user) = (client_address(&self.request).ok(), user.to_string());

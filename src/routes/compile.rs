@@ -1,37 +1,46 @@
-//! Filter lists in, one list out: at once, in batches, or told while it happens.
+//! Filter lists in, one list out: at once, in batches, told while it happens, or later.
 
 mod batch;
+mod queued;
 mod request;
+mod socket;
 mod stream;
-mod work;
+mod warm;
+pub mod work;
 
 use compiler::{Compilation, Configuration, ConfigurationDraft, SourceDraft, Stamp};
 
 use self::request::CompileRequest;
-use self::work::Work;
 use crate::admission::Admitted;
 use crate::app::App;
 use crate::body;
-use crate::error::ApiResult;
-use crate::reply::Reply;
+use crate::error::{ApiError, ApiResult};
 use crate::turnstile;
 
 pub use batch::compile_batch;
-pub use stream::compile_stream;
+pub use queued::{queue_batch, queue_list};
+pub use socket::open_socket;
+pub use stream::{compile_stream, frame};
+pub use warm::warm_lists;
 
 /// `POST /compile`: compiles the sources of a configuration into one list.
 ///
 /// Fails: 400 a body that is no JSON, has the wrong shape, or names a source the service does not fetch;
 /// 403 no good Turnstile token while Turnstile is on; 413 a body over the bound; 500 a source that can't be had or is broken.
 pub async fn compile_list(app: App, admitted: Admitted) -> ApiResult {
+    let asked = read(&app, &admitted).await?;
+    let own_host = admitted.request.own_host()?;
+    work::run(&app, own_host, asked, false, None).await?.into_reply()
+}
+
+/// What is asked for, by whom Turnstile takes for a person.
+async fn read(app: &App, admitted: &Admitted) -> Result<CompileRequest, ApiError> {
     let Admitted { request, caller, .. } = admitted;
-    let bytes = body::read(&request, app.config.max_body_bytes).await?;
+    let bytes = body::read(request, app.config.max_body_bytes).await?;
     let asked = CompileRequest::parse(&bytes)?;
     drop(bytes);
-    turnstile::check(&app, &request, &caller, asked.turnstile_token.as_deref()).await?;
-    let work = Work::new(&app, &request, asked)?;
-    let (list, compiled) = work.run(&app, None).await?;
-    Ok(Reply::list(&list, compiled)?.with_header("X-Cache", "MISS"))
+    turnstile::check(app, request, caller, asked.turnstile_token.as_deref()).await?;
+    Ok(asked)
 }
 
 /// Whether the engine makes of one rule what it should.

@@ -5,10 +5,11 @@ use serde::Serialize;
 use serde_json::{Value, json};
 use worker::{Cache, Response, console_error, console_log};
 
+use super::metrics::{of_metrics, unless_known};
 use crate::admission::Admitted;
 use crate::app::{App, iso_time, now};
 use crate::error::{ApiError, ApiResult};
-use crate::reply::Reply;
+use crate::reply::{Body, Reply};
 use crate::store::{d1, postgres};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -163,12 +164,41 @@ fn down(what: &'static str, cause: String) -> ApiError {
     ApiError::Unavailable { what, cause, extra: [("ok".to_owned(), json!(false))].into_iter().collect() }
 }
 
-/// The scheduled look at the same parts, for the log.
-pub async fn log_health(app: &App) {
-    let health = examine(app).await;
-    if health.overall == Status::Healthy {
-        console_log!("{}", json!({ "level": "info", "health": health.report }));
-    } else {
-        console_error!("{}", json!({ "level": "error", "health": health.report }));
+/// `GET /health/latest`: what the schedule found when it last looked, without looking again.
+pub async fn show_latest_health(app: App, _admitted: Admitted) -> ApiResult {
+    match app.metrics()?.read_health().await.map_err(of_metrics)? {
+        Some(text) => {
+            let body = Body::Json { media_type: "application/json", text };
+            Ok(Reply { body, ..Reply::empty(200) })
+        }
+        None => Reply::json(&json!({ "success": true, "message": "No health check has run yet" })),
     }
+}
+
+/// `GET /container/status`: there is no container, which pages that look for one are told.
+pub async fn show_container_status(app: App, admitted: Admitted) -> ApiResult {
+    let status = "unavailable";
+    let reply = Reply::json(&json!({ "status": status, "checkedAt": iso_time(app.now) }))?;
+    let reply = reply.with_header("Cache-Control", "public, max-age=15, stale-while-revalidate=5");
+    unless_known(&admitted, status, reply)
+}
+
+/// The scheduled look at the same parts, for the log and for whoever asks what was found last.
+pub async fn log_health(app: &App) {
+    let Health { overall, mut report } = examine(app).await;
+    if overall == Status::Healthy {
+        console_log!("{}", json!({ "level": "info", "health": report }));
+    } else {
+        console_error!("{}", json!({ "level": "error", "health": report }));
+    }
+    if let Some(members) = report.as_object_mut() {
+        members.insert("checkedAt".to_owned(), iso_time(now()).into());
+    }
+    if let Err(error) = save_health(app, report.to_string()).await {
+        console_error!("{}", json!({ "level": "error", "what": "latest health", "cause": error.cause() }));
+    }
+}
+
+async fn save_health(app: &App, report: String) -> Result<(), ApiError> {
+    app.metrics()?.save_health(report).await.map_err(of_metrics)
 }

@@ -2,12 +2,17 @@
 
 use std::cell::Cell;
 
+use durable::source_host::wire::{Kind, MAX_TEXT_BYTES};
+use durable::source_host::{Forbidden, Guard, SourceError, Wanted, text_of};
+
 use crate::admission::Admitted;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
 use crate::reply::{Body, Reply};
-use crate::sources::{Forbidden, Guard, Kind, MAX_FETCHED_BYTES, SourceError, fetch_text};
 use crate::turnstile;
+
+/// A text is handed out for so long without asking its host, in milliseconds: what `Cache-Control` says of it.
+const MAX_AGE_MS: u64 = 300_000;
 
 /// `GET` or `POST /proxy/fetch`: the text at the parameter `url`, with the guard of all sources on every hop.
 ///
@@ -36,15 +41,17 @@ pub async fn fetch(app: App, admitted: Admitted) -> ApiResult {
         turnstile::check(&app, &request, &caller, token.as_deref()).await?;
     }
 
-    let room = Cell::new(MAX_FETCHED_BYTES);
-    let text = fetch_text(target.as_str(), Kind::Anything, &guard, app.config.source_timeout_ms, &room).await;
-    let text = text.map_err(|error| match error {
+    let timeout_ms = app.config.source_timeout_ms;
+    let wanted = Wanted { kind: Kind::Anything, guard: &guard, timeout_ms, max_age_ms: MAX_AGE_MS };
+    let room = Cell::new(MAX_TEXT_BYTES);
+    let bytes = app.source_hosts()?.fetch_text(target.as_str(), &wanted, &room).await;
+    let bytes = bytes.map_err(|error| match error {
         SourceError::Forbidden { reason, .. } => forbidden(reason),
         error => {
             ApiError::FetchFailed { code: error.code(), detail: format!("Upstream fetch failed: {error}") }
         }
     })?;
-    let body = Body::Text { media_type: "text/plain; charset=utf-8", text };
+    let body = Body::Text { media_type: "text/plain; charset=utf-8", text: text_of(bytes) };
     let reply = Reply { body, ..Reply::empty(200) };
     Ok(reply
         .with_header("X-Proxy-Source", "bloqr-backend-proxy")

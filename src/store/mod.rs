@@ -5,6 +5,7 @@ pub mod audit;
 pub mod configurations;
 pub mod d1;
 pub mod directory;
+pub mod jobs;
 pub mod keys;
 pub mod postgres;
 pub mod rule_sets;

@@ -3,6 +3,7 @@
 
 pub mod clerk;
 mod client;
+mod hooks;
 mod issuer;
 mod mailbox;
 mod origin;
@@ -11,8 +12,9 @@ pub mod secrets;
 mod siteverify;
 
 pub use client::{Answer, Client, fresh, fresh_address};
+pub use hooks::{Hooks, Misdeed, Received};
 pub use issuer::Issuer;
 pub use mailbox::Mailbox;
-pub use origin::Origin;
+pub use origin::{Behaviour, Origin};
 pub use runtime::{Options, Runtime, node, xtask};
 pub use siteverify::Siteverify;

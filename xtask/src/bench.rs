@@ -7,6 +7,8 @@ mod growth;
 mod limits;
 mod load;
 mod process;
+mod served;
+mod service;
 mod workerd;
 
 use std::fs;

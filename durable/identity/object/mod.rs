@@ -9,7 +9,7 @@ use std::panic::AssertUnwindSafe;
 use std::rc::Rc;
 
 use limits::{Book, Effect, Ledger, Override, Policy, PolicyError, Quota, UnixMillis};
-use worker::{DurableObject, Env, Headers, Request, Response, Result, State, durable_object, js_sys};
+use worker::{DurableObject, Env, Error, Headers, Request, Response, Result, State, durable_object, js_sys};
 
 use super::account::{Account, User};
 use super::envelope;
@@ -17,7 +17,7 @@ use super::reporter::{Alarm, Reporter, Seen};
 use super::schema::Tables;
 use super::wire::{
     Act, Acted, Action, Banned, Charge, Command, Decided, Envelope, Exception, MAX_ACT_AGE_MS, MAX_CHARGES,
-    MAX_ID_BYTES, MAX_VOUCH_MS, Offer, PolicyState, Reply, Standing, State as Shown, Take, VERSION,
+    MAX_ID_BYTES, MAX_VOUCH_MS, Offer, PolicyState, Refund, Reply, Standing, State as Shown, Take, VERSION,
 };
 use user::{barred, charge_of_key, load_account_once, member};
 
@@ -283,7 +283,7 @@ impl Identity {
         if now.0.saturating_sub(act.asked_at) > MAX_ACT_AGE_MS {
             return Ok(Reply::Refused("the action comes too late".to_owned()));
         }
-        if let Err(error) = check_override(act) {
+        if let Err(error) = check_action(act) {
             return Ok(Reply::Refused(error));
         }
         let before = match self.show(&act.policies, now)? {
@@ -297,7 +297,10 @@ impl Identity {
         if let Some(at) = self.tables.load_next_end(KEEP_ACTIONS_MS)? {
             self.arm(at).await?;
         }
-        self.reporter.saw_change(&acted.after, &self.state, now);
+        // No admin looks at a refund while it happens; they see it with the next request.
+        if !matches!(act.action, Action::Refund { .. }) {
+            self.reporter.saw_change(&acted.after, &self.state, now);
+        }
         if let Some(report) = Reporter::due(&self.reporter, now) {
             self.state.wait_until(report);
         }
@@ -330,8 +333,25 @@ impl Identity {
                 self.tables.save_exception(BAN, &exception(None, *until, reason))?;
             }
             Action::Unban => self.tables.delete_exception(BAN)?,
+            Action::Refund { charges } => self.refund(&mut memory, charges, now)?,
         }
         memory.exceptions = None;
+        Ok(())
+    }
+
+    /// Gives units back under the policies as they stand, overrides included: a bucket with another rate would not
+    /// know them again.
+    fn refund(&self, memory: &mut Memory, refunds: &[Refund], now: UnixMillis) -> Result<()> {
+        let exceptions = load_once(&mut memory.exceptions, &self.tables)?;
+        for Refund { charge, reset_at } in refunds.iter().take(MAX_CHARGES) {
+            let policies = effective(std::slice::from_ref(charge), exceptions, now)
+                .map_err(|error| Error::RustError(error.to_string()))?;
+            for policy in &policies {
+                let read = |policy: &str| self.tables.load_ledger(policy);
+                let effects = memory.book.refund(policy, charge.cost, UnixMillis(*reset_at), now, read)?;
+                store(&self.tables, &effects)?;
+            }
+        }
         Ok(())
     }
 
@@ -478,14 +498,17 @@ fn handed_back(stored: &[(String, Ledger)], effects: &[Effect]) -> u64 {
     effects.iter().map(of).sum()
 }
 
-/// An override must be one of a policy that there is.
-fn check_override(act: &Act) -> std::result::Result<(), String> {
+/// An override must be one of a policy that there is, and what is given back of one that can be.
+fn check_action(act: &Act) -> std::result::Result<(), String> {
     match &act.action {
         Action::SetOverride { policy, .. }
             if !act.policies.iter().flat_map(|offer| &offer.charges).any(|known| known.policy == *policy) =>
         {
             Err(format!("there is no policy {policy}"))
         }
+        Action::Refund { charges } => charges
+            .iter()
+            .try_for_each(|refund| refund.charge.to_policy().map(drop).map_err(|error| error.to_string())),
         _ => Ok(()),
     }
 }

@@ -9,7 +9,7 @@ use super::super::account::{self, Account, Judged, MAX_KEYS, MAX_READING_AGE_MS,
 use super::super::schema::Tables;
 use super::super::wire::{
     AccountCommand, AccountReply, Charge, Ending, Key, KeyUse, Member, Profile, Rejection, Reply, Session,
-    SessionShown, Standing,
+    SessionShown, Standing, key_policy,
 };
 use super::{Identity, KEEP_ACTIONS_MS, Uses, clock};
 
@@ -177,9 +177,8 @@ pub(super) fn load_account_once<'a>(
 /// What a request costs under the key's own limit: as much as it costs at most under another. None for a limit
 /// of 0, which is no policy.
 pub(super) fn charge_of_key(key: &Key, offered: &[Charge]) -> Option<Charge> {
-    let digits: String = key.id.chars().filter(char::is_ascii_hexdigit).take(24).collect();
     let quota = Quota::units(key.rate_limit)?;
-    let policy = Policy::new(&format!("key-{digits}"), quota, Window::Fixed { ms: KEY_WINDOW_MS }).ok()?;
+    let policy = Policy::new(&key_policy(&key.id), quota, Window::Fixed { ms: KEY_WINDOW_MS }).ok()?;
     Some(Charge::new(&policy, offered.iter().map(|charge| charge.cost).max().unwrap_or(0)))
 }
 

@@ -150,12 +150,19 @@ impl Charge {
     }
 }
 
-/// A change that an admin makes.
+/// Name of the policy that an API key brings along.
+#[must_use]
+pub fn key_policy(id: &str) -> String {
+    let digits: String = id.chars().filter(char::is_ascii_hexdigit).take(24).collect();
+    format!("key-{digits}")
+}
+
+/// A change that an admin makes, or a job that failed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Act {
     /// Names the action. Asked once more with the same id, the object shows what it did then.
     pub id: String,
-    /// When the admin asked. An action that comes later than [`MAX_ACT_AGE_MS`] is refused.
+    /// When it was asked for. An action that comes later than [`MAX_ACT_AGE_MS`] is refused.
     pub asked_at: u64,
     /// Who asked.
     pub author: String,
@@ -169,7 +176,7 @@ pub struct Act {
 /// for its outcome can tell.
 pub const MAX_ACT_AGE_MS: u64 = 30_000;
 
-/// What an admin can do. Instants are milliseconds since 1970.
+/// What can be done to what is counted. Instants are milliseconds since 1970.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Action {
@@ -203,6 +210,21 @@ pub enum Action {
     },
     /// Ends that.
     Unban,
+    /// Gives units back, because the service failed to do what they were taken for. An action is remembered for an
+    /// hour; repeated later than that, it may give back units of longer windows once more.
+    Refund {
+        /// Which ones. Those of a window that is over change nothing.
+        charges: Vec<Refund>,
+    },
+}
+
+/// Units to give back.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refund {
+    /// The policy that they were taken under, and how many.
+    pub charge: Charge,
+    /// End of the window that they were taken in, as [`Standing::reset_at`] told then.
+    pub reset_at: u64,
 }
 
 impl Action {
@@ -215,6 +237,7 @@ impl Action {
             Self::ClearOverride { .. } => "clear_override",
             Self::Ban { .. } => "ban",
             Self::Unban => "unban",
+            Self::Refund { .. } => "refund",
         }
     }
 }
@@ -425,6 +448,20 @@ mod tests {
         );
         assert_eq!(serde_json::to_string(&reply).unwrap(), text);
         assert_eq!(serde_json::from_str::<Reply>(text).unwrap(), reply);
+    }
+
+    /// A change here loses refunds that are asked for while a deployment rolls out.
+    #[test]
+    fn refunds_are_pinned() {
+        let refund = Refund { charge: Charge::new(&requests(), 1), reset_at: 9 };
+        let action = Action::Refund { charges: vec![refund] };
+        let text = concat!(
+            r#"{"refund":{"charges":[{"charge":{"policy":"requests","limit":10,"window":"fixed","ms":60000,"#,
+            r#""cost":1},"reset_at":9}]}}"#
+        );
+        assert_eq!(serde_json::to_string(&action).unwrap(), text);
+        assert_eq!(serde_json::from_str::<Action>(text).unwrap(), action);
+        assert_eq!(action.name(), "refund");
     }
 
     #[test]

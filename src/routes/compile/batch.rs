@@ -1,26 +1,24 @@
 //! `POST /compile/batch`: several lists in one request.
 
-use std::cell::Cell;
 use std::collections::BTreeSet;
-use std::rc::Rc;
 
 use futures::{StreamExt, stream};
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
+use worker::console_error;
 
 use super::request::CompileRequest;
-use super::work::{CompiledList, Work};
+use super::work::{Pieces, Product, run};
 use crate::admission::Admitted;
 use crate::app::App;
 use crate::body::{self, parse_json};
 use crate::error::{ApiError, ApiResult};
-use crate::reply::{Body, Piece, Reply};
-use crate::sources::MAX_FETCHED_BYTES;
+use crate::reply::{Body, Chunked, Reply};
 use crate::turnstile;
 
 /// Lists in one request.
 const MAX_REQUESTS: usize = 10;
-/// Lists compiled at a time; each opens up to six connections, and they wait for each other's.
+/// Lists compiled at a time; they wait for each other's turn to be sent.
 const AT_A_TIME: usize = 3;
 
 #[derive(Deserialize)]
@@ -30,71 +28,65 @@ struct Batch {
     turnstile_token: Option<String>,
 }
 
-/// One answer, of a list that was compiled.
-#[derive(Serialize)]
-struct Item<'a> {
-    id: &'a str,
-    #[serde(flatten)]
-    list: &'a CompiledList,
-}
-
 /// `POST /compile/batch`: compiles up to ten configurations. One that fails does not harm the others.
 ///
 /// Fails: 400 a body that is no JSON, or any of whose requests can't be accepted; 403 no good Turnstile token
 /// while Turnstile is on; 413 a body over the bound.
 pub async fn compile_batch(app: App, admitted: Admitted) -> ApiResult {
-    let Admitted { request, caller, .. } = admitted;
-    let bytes = body::read(&request, app.config.max_body_bytes).await?;
-    let Batch { requests, turnstile_token } = parse_json(&bytes)?;
-    drop(bytes);
-    let requests = parse(requests)?;
-    turnstile::check(&app, &request, &caller, turnstile_token.as_deref()).await?;
-
-    // All of them lie in memory until they are sent.
-    let room = Rc::new(Cell::new(MAX_FETCHED_BYTES));
-    let compile = |(id, asked): (String, CompileRequest)| {
-        let (app, room, request) = (app.clone(), Rc::clone(&room), &request);
+    let requests = read_batch(&app, &admitted, MAX_REQUESTS).await?;
+    let own_host = admitted.request.own_host()?;
+    let compile = move |(id, asked): (String, CompileRequest)| {
+        let (app, own_host) = (app.clone(), own_host.clone());
         async move {
-            let compiled = match Work::within(&app, request, asked, room) {
-                Ok(work) => work.run(&app, None).await,
-                Err(error) => Err(error),
-            };
-            piece(&id, compiled)
+            let compiled = run(&app, own_host, asked, false, None).await;
+            item(&id, compiled)
         }
     };
-    let pieces: Vec<Result<Piece, ApiError>> =
-        stream::iter(requests).map(compile).buffered(AT_A_TIME).collect().await;
-    let mut body = vec![Piece::Text(r#"{"success":true,"results":["#.to_owned())];
-    for (n, piece) in pieces.into_iter().enumerate() {
-        if n > 0 {
-            body.push(Piece::Text(",".to_owned()));
-        }
-        body.push(piece?);
-    }
-    body.push(Piece::Text("]}".to_owned()));
-    Ok(Reply { body: Body::Pieces(body), ..Reply::empty(200) })
+    let items = stream::iter(requests).map(compile).buffered(AT_A_TIME).enumerate().flat_map(|(n, item)| {
+        let comma = if n > 0 { "," } else { "" };
+        text(comma).chain(item)
+    });
+    let body = text(r#"{"success":true,"results":["#).chain(items).chain(text("]}"));
+    let body = Body::Chunked { media_type: "application/json", chunks: Chunked(body.boxed_local()) };
+    Ok(Reply { body, ..Reply::empty(200) })
 }
 
-fn piece(
-    id: &str,
-    compiled: Result<(CompiledList, compiler::Compiled), ApiError>,
-) -> Result<Piece, ApiError> {
-    match compiled {
-        Ok((list, lines)) => {
-            let frame = serde_json::to_string(&Item { id, list: &list });
-            let frame = frame.map_err(|error| ApiError::Internal { cause: error.to_string() })?;
-            Ok(Piece::List { frame, list: Box::new(lines) })
-        }
-        Err(error @ ApiError::Internal { .. }) => Err(error),
-        Err(error) => {
-            let failed = json!({ "id": id, "success": false, "error": error.detail(), "code": error.code() });
-            Ok(Piece::Text(failed.to_string()))
-        }
+/// The requests of a batch by id, from whom Turnstile takes for a person.
+///
+/// # Errors
+/// As [`compile_batch`].
+pub async fn read_batch(
+    app: &App,
+    admitted: &Admitted,
+    most: usize,
+) -> Result<Vec<(String, CompileRequest)>, ApiError> {
+    let Admitted { request, caller, .. } = admitted;
+    let bytes = body::read(request, app.config.max_body_bytes).await?;
+    let Batch { requests, turnstile_token } = parse_json(&bytes)?;
+    drop(bytes);
+    let requests = parse(requests, most)?;
+    turnstile::check(app, request, caller, turnstile_token.as_deref()).await?;
+    Ok(requests)
+}
+
+fn text(text: &'static str) -> Pieces {
+    stream::iter([Ok(text.as_bytes().to_vec())]).boxed_local()
+}
+
+fn item(id: &str, compiled: Result<Product, ApiError>) -> Pieces {
+    let error = match compiled.and_then(|product| product.into_item(id)) {
+        Ok(pieces) => return pieces,
+        Err(error) => error,
+    };
+    if let Some(cause) = error.cause() {
+        console_error!("{}", json!({ "level": "error", "what": "compile/batch", "cause": cause }));
     }
+    let failed = json!({ "id": id, "success": false, "error": error.detail(), "code": error.code() });
+    stream::iter([Ok(failed.to_string().into_bytes())]).boxed_local()
 }
 
 /// The requests by id. One that can't be accepted fails all.
-fn parse(requests: Vec<Value>) -> Result<Vec<(String, CompileRequest)>, ApiError> {
+pub fn parse(requests: Vec<Value>, most: usize) -> Result<Vec<(String, CompileRequest)>, ApiError> {
     let refused = |issues: &str| ApiError::Unusable {
         code: "invalid_body",
         detail: format!("Invalid batch request: {issues}"),
@@ -102,8 +94,8 @@ fn parse(requests: Vec<Value>) -> Result<Vec<(String, CompileRequest)>, ApiError
     if requests.is_empty() {
         return Err(refused("/requests: At least one request is required"));
     }
-    if requests.len() > MAX_REQUESTS {
-        let limit = format!("/requests: Batch request limited to {MAX_REQUESTS} requests maximum");
+    if requests.len() > most {
+        let limit = format!("/requests: Batch request limited to {most} requests maximum");
         return Err(refused(&limit));
     }
     let mut ids = BTreeSet::new();
@@ -135,7 +127,7 @@ mod tests {
     }
 
     fn refusal(requests: Vec<Value>) -> String {
-        match parse(requests) {
+        match parse(requests, MAX_REQUESTS) {
             Err(ApiError::Unusable { detail, .. }) => detail,
             other => panic!("{:?}", other.map(|_| ())),
         }
@@ -143,8 +135,8 @@ mod tests {
 
     #[test]
     fn one_bad_request_fails_all() {
-        assert_eq!(parse(vec![item("a"), item("b")]).unwrap().len(), 2);
-        assert_eq!(parse((0..10).map(|n| item(&n.to_string())).collect()).unwrap().len(), 10);
+        assert_eq!(parse(vec![item("a"), item("b")], 10).unwrap().len(), 2);
+        assert_eq!(parse((0..10).map(|n| item(&n.to_string())).collect(), 10).unwrap().len(), 10);
         for (requests, told) in [
             (vec![], "/requests: At least one request is required"),
             (

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use compiler::Configuration;
+use durable::artifact::wire::Recipe;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 
@@ -14,12 +15,10 @@ use crate::error::ApiError;
 pub struct CompileRequest {
     /// What to compile.
     pub configuration: Configuration,
-    /// Texts that came along, by source: these sources are not fetched.
-    pub pre_fetched_content: HashMap<String, String>,
+    /// The same as it was written, with the texts that came along.
+    pub recipe: Recipe,
     /// Whether the answer tells how long it took.
     pub benchmark: bool,
-    /// Whether the answer tells what became of the lines.
-    pub report: bool,
     /// What a browser got from Turnstile.
     pub turnstile_token: Option<String>,
 }
@@ -38,7 +37,7 @@ struct Body {
     report: bool,
     #[serde(default, deserialize_with = "given")]
     turnstile_token: Option<String>,
-    /// Matters to queued compiles alone; checked all the same.
+    /// The tier decides; checked all the same.
     #[serde(default, rename = "priority")]
     _priority: Priority,
 }
@@ -79,8 +78,9 @@ impl CompileRequest {
             let shown = issues.iter().map(|issue| format!("{path}/configuration{issue}"));
             ApiError::Invalid { issues: shown.collect::<Vec<_>>().join(", ") }
         })?;
-        let Body { pre_fetched_content, benchmark, report, turnstile_token, .. } = body;
-        Ok(Self { configuration, pre_fetched_content, benchmark, report, turnstile_token })
+        let Body { configuration: json, pre_fetched_content: texts, benchmark, report, .. } = body;
+        let recipe = Recipe { configuration: json, texts, report };
+        Ok(Self { configuration, recipe, benchmark, turnstile_token: body.turnstile_token })
     }
 }
 
@@ -124,8 +124,9 @@ mod tests {
             "turnstileToken": "t",
         });
         let request = CompileRequest::parse(body.to_string().as_bytes()).unwrap();
-        assert!(request.benchmark && request.report);
-        assert_eq!(request.pre_fetched_content["mine"], "||a.example^");
+        assert!(request.benchmark && request.recipe.report);
+        assert_eq!(request.recipe.texts["mine"], "||a.example^");
+        assert_eq!(request.recipe.configuration, body["configuration"]);
     }
 
     #[test]

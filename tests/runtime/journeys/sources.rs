@@ -1,14 +1,42 @@
 //! Sources over HTTP: what is fetched, what is refused, and what a bad server gets.
 
+use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
-use journeys::{Answer, Client, Origin};
+use futures::future::join_all;
+use journeys::{Answer, Behaviour, Client, Options, Origin, Runtime, fresh};
+use reqwest::Method;
 use serde_json::{Value, json};
 
+use crate::admin::admin;
 use crate::{assert_served, open, plain};
 
 fn request(source: &str) -> Value {
-    json!({ "configuration": { "name": "Fetched", "sources": [{ "source": source }] } })
+    named("Fetched", source)
+}
+
+/// A configuration with one source. Under another name its list is another one.
+fn named(name: &str, source: &str) -> Value {
+    json!({ "configuration": { "name": name, "sources": [{ "source": source }] } })
+}
+
+/// A Worker that leaves a host alone for seconds, where others do for half a minute.
+fn forgiving() -> &'static str {
+    static FORGIVING: OnceLock<Runtime> = OnceLock::new();
+    let vars = vec![("SOURCE_ALLOW_PRIVATE", "true"), ("SOURCE_TIMEOUT_MS", "3000")];
+    let options = Options { vars, with_faults: true, ..Options::default() };
+    &FORGIVING.get_or_init(|| Runtime::start(options)).url
+}
+
+/// Compiles a list that nobody asked for before, from a network of its own.
+async fn compile_anew(base: &str, source: &str) -> Answer {
+    Client::new(base).compile(&named(&fresh("List"), source)).await
+}
+
+/// Has a page's text fetched.
+async fn fetch_for_page(source: &str) -> Answer {
+    let encoded: String = url::form_urlencoded::byte_serialize(source.as_bytes()).collect();
+    Client::new(open()).get(&format!("/proxy/fetch?url={encoded}")).await
 }
 
 fn body_lines(answer: &Answer) -> Vec<String> {
@@ -167,4 +195,146 @@ async fn a_source_that_never_ends_is_cut_off() {
         answer.assert_problem(500, &code);
         assert_served(&client).await;
     }
+}
+
+#[tokio::test]
+async fn a_source_that_is_known_is_sent_again_only_if_it_changed() {
+    for folder in ["etag", "modified"] {
+        let origin = Origin::start().await;
+        let path = format!("/{folder}/list");
+        for (n_sent, statuses) in [(1, vec![200]), (1, vec![200, 304]), (1, vec![200, 304, 304])] {
+            let list = compile_anew(open(), &origin.url(&path)).await;
+            assert_eq!(body_lines(&list), [format!("||list{n_sent}.example^")]);
+            assert_eq!(origin.statuses(&path), statuses);
+        }
+        origin.renew(&path);
+        for _ in 0..2 {
+            let list = compile_anew(open(), &origin.url(&path)).await;
+            assert_eq!(body_lines(&list), ["||list2.example^"]);
+        }
+        assert_eq!(origin.statuses(&path), [200, 304, 304, 200, 304]);
+    }
+}
+
+#[tokio::test]
+async fn a_source_that_must_not_be_kept_is_not() {
+    let origin = Origin::start().await;
+    for n_sent in 1..=3 {
+        let list = compile_anew(open(), &origin.url("/no-store/list")).await;
+        assert_eq!(body_lines(&list), [format!("||list{n_sent}.example^")]);
+    }
+    assert_eq!(origin.statuses("/no-store/list"), [200, 200, 200]);
+}
+
+#[tokio::test]
+async fn a_host_gets_four_requests_at_a_time() {
+    let origin = Origin::start().await;
+    let sources: Vec<Value> =
+        (0..12).map(|n| json!({ "source": origin.url(&format!("/wait/200/n{n}")) })).collect();
+    let body = json!({ "configuration": { "name": "Many", "sources": sources } });
+    let list = Client::new(open()).compile(&body).await;
+    assert_eq!(list.status, 200, "{list:?}");
+    for n in 0..12 {
+        assert!(list.text.contains(&format!("||n{n}.example^")), "{n}");
+    }
+    assert_eq!(origin.most_at_once(), 4);
+}
+
+#[tokio::test]
+async fn a_text_is_fetched_once_for_all_who_want_it_at_a_time() {
+    let origin = Origin::start().await;
+    let source = origin.url("/wait/1000/shared");
+    for list in join_all((0..5).map(|_| compile_anew(open(), &source))).await {
+        assert_eq!(body_lines(&list), ["||shared.example^"]);
+    }
+    assert_eq!(origin.n_asked("/wait/1000/shared"), 1);
+}
+
+/// A list of many rows, read from where it is kept and not once more from its server.
+#[tokio::test]
+async fn a_page_gets_a_text_of_the_last_minutes() {
+    let origin = Origin::start().await;
+    let long: String = (0..150_000).map(|n| format!("||n{n}.example^\n")).collect();
+    origin.set("/switch/long", Behaviour::Text(long.clone()));
+    for _ in 0..2 {
+        let page = fetch_for_page(&origin.url("/switch/long")).await;
+        assert_eq!(page.status, 200);
+        assert!(page.text == long, "{} bytes of {}", page.text.len(), long.len());
+    }
+    assert_eq!(origin.n_asked("/switch/long"), 1);
+
+    for _ in 0..2 {
+        assert_eq!(fetch_for_page(&origin.url("/etag/list")).await.text, "||list1.example^\n");
+    }
+    assert_eq!(origin.statuses("/etag/list"), [200]);
+    // A list is another thing: its server is asked.
+    assert_eq!(body_lines(&compile_anew(open(), &origin.url("/etag/list")).await), ["||list1.example^"]);
+    assert_eq!(origin.statuses("/etag/list"), [200, 304]);
+    // What may be shown to a page may still be no list.
+    assert_eq!(fetch_for_page(&origin.url("/data.json")).await.status, 200);
+    compile_anew(open(), &origin.url("/data.json")).await.assert_problem(500, "source_content_type");
+}
+
+/// Whether the metrics show that a host is left alone.
+async fn is_shown_open(host: &str) -> bool {
+    let metrics = admin(forgiving(), Method::GET, "/metrics/prometheus", None).await;
+    assert_eq!(metrics.status, 200, "{metrics:?}");
+    let wanted = format!("bloqr_source_host_open{{host=\"{host}\"}} 1");
+    metrics.text.lines().any(|line| line == wanted)
+}
+
+async fn becomes_shown(host: &str, open: bool) {
+    let patience = Instant::now() + Duration::from_secs(5);
+    while is_shown_open(host).await != open {
+        assert!(Instant::now() < patience, "{host} is not shown {open}");
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+}
+
+/// The first answer that is not that the host is left alone.
+async fn ask_until_heard(source: &str) -> Answer {
+    let patience = Instant::now() + Duration::from_secs(15);
+    loop {
+        let answer = compile_anew(forgiving(), source).await;
+        if answer.status == 200 || answer.json()["code"] != "source_left_alone" {
+            return answer;
+        }
+        assert!(Instant::now() < patience, "{answer:?}");
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+}
+
+#[tokio::test]
+async fn a_host_that_fails_again_and_again_is_left_alone_for_a_while() {
+    let (origin, other) = (Origin::start().await, Origin::start().await);
+    let (path, source) = ("/switch/list", origin.url("/switch/list"));
+    // A status that is not asked again for at once.
+    origin.set(path, Behaviour::Status(501));
+    for _ in 0..4 {
+        compile_anew(forgiving(), &source).await.assert_problem(500, "source_status");
+    }
+    // It is there, just not with this text.
+    compile_anew(forgiving(), &origin.url("/nothing.txt")).await.assert_problem(500, "source_status");
+    for _ in 0..5 {
+        compile_anew(forgiving(), &source).await.assert_problem(500, "source_status");
+    }
+    let left_alone = compile_anew(forgiving(), &origin.url("/list.txt")).await;
+    left_alone.assert_problem(500, "source_left_alone");
+    let told = left_alone.json()["error"].as_str().unwrap().to_owned();
+    assert!(told.contains(&format!("{} failed several times in a row", origin.host())), "{told}");
+    assert_eq!((origin.n_asked(path), origin.n_asked("/list.txt")), (9, 0));
+    assert_eq!(compile_anew(forgiving(), &other.url("/list.txt")).await.status, 200);
+    becomes_shown(&origin.host(), true).await;
+
+    // One finds out that it fails still.
+    ask_until_heard(&source).await.assert_problem(500, "source_status");
+    assert_eq!(origin.n_asked(path), 10);
+    compile_anew(forgiving(), &source).await.assert_problem(500, "source_left_alone");
+    assert_eq!(origin.n_asked(path), 10);
+    assert!(is_shown_open(&origin.host()).await);
+
+    origin.set(path, Behaviour::Text("||back.example^\n".to_owned()));
+    assert_eq!(body_lines(&ask_until_heard(&source).await), ["||back.example^"]);
+    assert_eq!(compile_anew(forgiving(), &origin.url("/list.txt")).await.status, 200);
+    becomes_shown(&origin.host(), false).await;
 }

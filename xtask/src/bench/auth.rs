@@ -4,22 +4,19 @@
 //! The request is one for a compile with nothing in it: admitted and counted, then refused for its shape, so that
 //! almost all of its time is the way through admission.
 
-use std::env;
-use std::fs;
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Command, Stdio};
-use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::load::{CONNECTIONS, load};
 use super::process::Process;
+use super::served::{ROOMY, exchange, port, sign_in, start_server, text};
 use super::{Ratio, folder, median, print_ratios, write_result};
-use crate::http::{Connection, send_json};
+use crate::http::send_json;
 use crate::project::root;
 use crate::run::step;
 use crate::tools::{install_npm_packages, node};
@@ -29,10 +26,6 @@ use crate::worker::build_release;
 const ROUNDS: usize = 5;
 const WARMING: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(2);
-/// How long everything may take to start.
-const START_TIME: Duration = Duration::from_secs(120);
-/// Nobody is refused here.
-const ROOMY: &str = r#"{"requests":{"quota":1000000000}}"#;
 /// The most that a key can be given: more than is measured in a minute.
 const KEY_LIMIT: u32 = 100_000;
 /// A caller who is known should cost little more than one who is not.
@@ -76,16 +69,13 @@ pub fn run() -> Result<()> {
     install_npm_packages()?;
     build_release()?;
     let home = folder().join("auth");
-    if home.exists() {
-        fs::remove_dir_all(&home)?;
-    }
-    fs::create_dir_all(&home)?;
     let (_issuer, issuer_port) = start_issuer()?;
-    let (_server, ready) = start_server(&home, issuer_port)?;
-    let url = ready["url"].as_str().context("the ready file has no url")?;
-    let port: u16 = url.rsplit(':').next().context("no port")?.parse()?;
+    let keys = format!("http://127.0.0.1:{issuer_port}/.well-known/jwks.json");
+    let vars = format!("ENVIRONMENT=production\nRATE_LIMIT_POLICIES='{ROOMY}'\nCLERK_JWKS_URL={keys}\n");
+    let (_server, ready) = start_server(&home, &vars)?;
+    let port = port(&ready)?;
 
-    let session = sign_in(port, &ready)?;
+    let session = sign_in(port, &ready["demo"])?;
     let key = make_key(port, &session)?;
     let clerk = mint(issuer_port)?;
     let mut cases = [
@@ -129,39 +119,6 @@ fn start_issuer() -> Result<(Process, u16)> {
     Ok((process, port))
 }
 
-/// The whole service, as the command for development serves it, with the settings of production.
-fn start_server(home: &Path, issuer_port: u16) -> Result<(Process, Value)> {
-    let (vars, ready) = (home.join("vars"), home.join("ready.json"));
-    let keys = format!("http://127.0.0.1:{issuer_port}/.well-known/jwks.json");
-    let lines = format!("ENVIRONMENT=production\nRATE_LIMIT_POLICIES='{ROOMY}'\nCLERK_JWKS_URL={keys}\n");
-    fs::write(&vars, lines)?;
-    let mut command = Command::new(env::current_exe()?);
-    command.args(["dev", "--port", "0", "--fresh", "--stop-with-parent", "--state"]).arg(home.join("state"));
-    command.arg("--vars").arg(&vars).arg("--ready-file").arg(&ready);
-    let log = fs::File::create(home.join("log"))?;
-    command.current_dir(root()).stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-    let mut process = Process::start(&mut command)?;
-    let started_at = Instant::now();
-    loop {
-        if let Ok(text) = fs::read_to_string(&ready) {
-            return Ok((process, serde_json::from_str(&text)?));
-        }
-        let ended = process.child().try_wait()?;
-        ensure!(
-            ended.is_none() && started_at.elapsed() < START_TIME,
-            "the service did not start; see {}",
-            home.join("log").display()
-        );
-        thread::sleep(Duration::from_millis(100));
-    }
-}
-
-fn sign_in(port: u16, ready: &Value) -> Result<String> {
-    let body = json!({ "email": ready["demo"]["email"], "password": ready["demo"]["password"] });
-    let answer = exchange(port, &send_json("POST", "/api/auth/sign-in/email", &[], &body), 200)?;
-    text(&answer, "token")
-}
-
 fn make_key(port: u16, session: &str) -> Result<String> {
     let bearer = format!("Bearer {session}");
     let body = json!({ "name": "Benchmark", "rateLimitPerMinute": KEY_LIMIT });
@@ -175,14 +132,4 @@ fn mint(issuer_port: u16) -> Result<String> {
     let claims = json!({ "iss": issuer, "sub": "user_benchmark", "iat": now, "exp": now + 3600 });
     let request = send_json("POST", "/mint", &[], &json!({ "claims": claims }));
     text(&exchange(issuer_port, &request, 200)?, "token")
-}
-
-fn exchange(port: u16, request: &[u8], status: u16) -> Result<Value> {
-    let answer = Connection::open(port)?.exchange(request)?;
-    answer.expect(status)?;
-    Ok(serde_json::from_slice(&answer.body)?)
-}
-
-fn text(value: &Value, name: &str) -> Result<String> {
-    Ok(value.get(name).and_then(Value::as_str).with_context(|| format!("no {name}"))?.to_owned())
 }

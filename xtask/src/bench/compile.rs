@@ -19,6 +19,7 @@ use serde_json::json;
 use sha2::{Digest, Sha256};
 
 use super::process::Process;
+use super::service;
 use super::workerd::{Server, Worker};
 use super::{Ratio, median, print_ratios, write_result};
 use crate::http::Connection;
@@ -98,9 +99,10 @@ pub fn run() -> Result<()> {
     ensure!(!figures.is_empty(), "no list to compile: put {} into {}", LISTS.join(" or "), LIST_FOLDERS[0]);
     print(&figures);
     print_ratios(&ratios);
+    let service = service::run()?;
     write_result(
         "compile",
-        json!({ "transformations": TRANSFORMATIONS, "figures": figures, "ratios": ratios }),
+        json!({ "transformations": TRANSFORMATIONS, "figures": figures, "ratios": ratios, "service": service }),
     )
 }
 

@@ -41,10 +41,33 @@ impl Process {
 
     /// The most memory it has had resident up to now, in MiB; none where there is no /proc.
     pub fn peak_mib(&self) -> Option<u64> {
-        let status = fs::read_to_string(format!("/proc/{}/status", self.0.id())).ok()?;
-        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
-        Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.div_ceil(1024))
+        peak_mib(self.0.id())
     }
+
+    /// The same of the process below it that runs a program of this name.
+    pub fn peak_mib_of(&self, program: &str) -> Option<u64> {
+        let mut waiting = vec![self.0.id()];
+        while let Some(id) = waiting.pop() {
+            let file = fs::read_link(format!("/proc/{id}/exe")).ok();
+            if file.is_some_and(|file| file.file_name().is_some_and(|name| name == program)) {
+                return peak_mib(id);
+            }
+            // Each thread has started some of the children.
+            let threads = fs::read_dir(format!("/proc/{id}/task")).into_iter().flatten().flatten();
+            let children =
+                threads.filter_map(|thread| fs::read_to_string(thread.path().join("children")).ok());
+            for list in children {
+                waiting.extend(list.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+            }
+        }
+        None
+    }
+}
+
+fn peak_mib(id: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{id}/status")).ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    Some(line.trim().strip_suffix(" kB")?.parse::<u64>().ok()?.div_ceil(1024))
 }
 
 impl Drop for Process {

@@ -41,7 +41,14 @@ impl Worker {
         Self {
             name,
             modules: ["index.js", "index_bg.wasm"].map(|module| (module, folder.join(module))).into(),
-            objects: vec![("Identity", "IDENTITY"), ("LiveRegistry", "LIVE_REGISTRY")],
+            objects: vec![
+                ("Identity", "IDENTITY"),
+                ("LiveRegistry", "LIVE_REGISTRY"),
+                ("Artifact", "ARTIFACT"),
+                ("CompileJob", "COMPILE_JOB"),
+                ("SourceHost", "SOURCE_HOST"),
+                ("ServiceMetrics", "SERVICE_METRICS"),
+            ],
             vars: vec![("ENVIRONMENT", "development"), ("MAX_REQUEST_BODY_MB", "100")],
             fetches: false,
             inspected: false,
