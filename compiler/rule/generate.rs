@@ -2,14 +2,18 @@
 
 use std::fmt::Write as _;
 
+use crate::line;
+
 use super::ast::{
     ConfigNumber, ConfigParams, ConfigValue, CosmeticBody, CosmeticRule, CssInjectionRuleBody, Expression,
     ModifierList, Operator, ParameterList, PreProcessorParams, Rule, RuleKind, ScriptletInjectionRuleBody,
     Syntax,
 };
 
-use super::parse::{LINTER, css, find_modifiers, find_separator, is_cosmetic, parse_host};
-use super::source::Source;
+use super::parse::{
+    LINTER, begins_like_ublock, css, find_modifiers, find_separator, is_cosmetic, parse_host,
+};
+use super::source::{Part, Source};
 
 /// Writes a rule from its nodes; its raw text plays no part.
 pub(super) fn generate(rule: &Rule) -> String {
@@ -72,7 +76,8 @@ pub(super) fn generate(rule: &Rule) -> String {
         RuleKind::Agent(agents) => {
             to.push('[');
             for (at, agent) in agents.children.iter().enumerate() {
-                push(&mut to, &[if at > 0 { "; " } else { "" }, &agent.adblock.value]);
+                to.push_str(if at > 0 { "; " } else { "" });
+                push_apart(&mut to, &agent.adblock.value);
                 if let Some(version) = &agent.version {
                     push(&mut to, &[" ", &version.value]);
                 }
@@ -91,25 +96,15 @@ pub(super) fn generate(rule: &Rule) -> String {
             }
         }
         RuleKind::Network(network) => {
-            push(&mut to, &[if network.exception { "@@" } else { "" }, &network.pattern.value]);
-            let end_of_pattern = to.len();
+            let pattern = network.pattern.value.as_str();
+            let mark = match (network.exception, is_commentlike(pattern)) {
+                (true, _) => "@@",
+                (false, true) => " ",
+                (false, false) => "",
+            };
+            push(&mut to, &[mark, pattern]);
             if let Some(modifiers) = &network.modifiers {
-                to.push('$');
-                write_modifiers(&mut to, modifiers, "");
-                let source = Source::new(&to);
-                // Blanks keep the dollar from being escaped or the end of a regular expression, and a pattern with
-                // blanks from being a line of a hosts file: there are more words then that cannot be hosts.
-                if find_modifiers(source.all()) < Some(end_of_pattern) || parse_host(source.all()).is_some() {
-                    to.truncate(end_of_pattern);
-                    to.push_str(" $ ");
-                    write_modifiers(&mut to, modifiers, " ");
-                }
-            }
-            // A blank keeps what looks like a separator of cosmetic rules from being one.
-            if let Some((at, _)) = find_separator(Source::new(&to).all()) {
-                let is_commentlike =
-                    to.get(at..).is_some_and(|rest| rest.starts_with("##") || rest.starts_with("#@#"));
-                to.insert(if is_commentlike { at } else { end_of_pattern }, ' ');
+                write_behind_pattern(&mut to, modifiers);
             }
         }
         RuleKind::Host(host) => {
@@ -137,7 +132,41 @@ fn push(to: &mut String, pieces: &[&str]) {
 fn write_parameters(to: &mut String, list: &ParameterList, separator: &str) {
     for (at, parameter) in list.children.iter().enumerate() {
         let text = parameter.as_ref().map_or("", |value| &value.value);
-        push(to, &[if at > 0 { separator } else { "" }, text]);
+        if at > 0 {
+            keep_mark(to);
+            to.push_str(separator);
+        }
+        to.push_str(text);
+    }
+}
+
+/// Writes the modifiers of a pattern with the blanks that keep the rule what it is.
+fn write_behind_pattern(to: &mut String, modifiers: &ModifierList) {
+    let end_of_pattern = to.len();
+    let mut write = |dollar: &str, blank: &str| {
+        to.truncate(end_of_pattern);
+        to.push_str(dollar);
+        write_modifiers(to, modifiers, blank);
+        let source = Source::new(to);
+        let all = source.all();
+        let is_misread = find_modifiers(all) < Some(end_of_pattern) || parse_host(all).is_some();
+        (is_misread, is_misread || find_separator(all).is_some() || begins_comment(all))
+    };
+    let (is_misread, is_another) = write("$", "");
+    if !is_another {
+        return;
+    }
+    // Blanks keep the dollar from being escaped or the end of a regular expression, and a pattern with blanks from
+    // being a line of a hosts file: there are more words then that cannot be hosts. Otherwise the dollar is part of
+    // what looks like a separator. Where a blank before it begins a comment or a line of a hosts file, the one
+    // behind it is enough.
+    let ways: &[(&str, &str)] =
+        if is_misread { &[(" $ ", " "), ("$ ", " ")] } else { &[(" $", ""), ("$ ", ""), (" $ ", "")] };
+    for (dollar, blank) in ways {
+        let (_, is_another) = write(dollar, blank);
+        if !is_another {
+            return;
+        }
     }
 }
 
@@ -151,10 +180,12 @@ fn write_modifiers(to: &mut String, modifiers: &ModifierList, blank: &str) {
         if modifier.exception {
             push(to, &["~", blank]);
         }
-        to.push_str(&modifier.name.value);
+        push_apart(to, &modifier.name.value);
         if let Some(value) = &modifier.value {
+            keep_mark(to);
             // A slash begins a regular expression only where it touches the mark.
-            push(to, &[blank, "=", if value.value.starts_with('/') { "" } else { blank }, &value.value]);
+            push(to, &[blank, "=", if value.value.starts_with('/') { "" } else { blank }]);
+            push_apart(to, &value.value);
         }
     }
 }
@@ -164,6 +195,23 @@ fn keep_mark(to: &mut String) {
     if to.ends_with('\\') {
         to.push(' ');
     }
+}
+
+/// Whether a text begins like a separator that may also begin a comment. Only behind a blank it is none.
+fn is_commentlike(text: &str) -> bool {
+    text.starts_with("##") || text.starts_with("#@#")
+}
+
+/// Writes a part behind another one; a blank keeps it from being a separator.
+fn push_apart(to: &mut String, text: &str) {
+    push(to, &[if is_commentlike(text) && !to.ends_with(' ') { " " } else { "" }, text]);
+}
+
+/// Whether a rule with a number sign at its start would be read as a comment. White space of any kind may come first
+/// there, while only blanks are cut off a rule.
+fn begins_comment(text: Part<'_>) -> bool {
+    let text = text.trim_spaces();
+    text.byte(0) == Some(b'#') && !is_cosmetic(text)
 }
 
 /// What is still to be written of a condition.
@@ -203,33 +251,70 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
         Some(modifiers) if syntax == Syntax::UblockOrigin => (None, Some(modifiers)),
         modifiers => (modifiers.as_ref(), None),
     };
+    let mut head = String::new();
     if let Some(modifiers) = own {
-        to.push_str("[$");
-        write_modifiers(to, modifiers, "");
-        keep_mark(to);
-        to.push(']');
+        head.push_str("[$");
+        write_modifiers(&mut head, modifiers, "");
+        keep_mark(&mut head);
+        head.push(']');
+        // A dollar at the start of a name would make a separator of the mark.
+        if find_separator(Source::new(&head).all()).is_some() {
+            head.insert("[$".len(), ' ');
+        }
     }
     for (at, domain) in rule.domains.children.iter().enumerate() {
         if at > 0 {
-            to.push(rule.domains.separator);
+            keep_mark(&mut head);
+            head.push(rule.domains.separator);
         }
-        push(to, &[if domain.exception { "~" } else { "" }, &domain.value]);
+        head.push_str(if domain.exception { "~" } else { "" });
+        // What is before the first domain is decided below.
+        if head.is_empty() {
+            head.push_str(&domain.value);
+        } else {
+            push_apart(&mut head, &domain.value);
+        }
     }
+    let mut body = String::new();
+    write_body(&mut body, &rule.body, in_selector, syntax);
     let separator = rule.separator.value.as_str();
-    let at = to.len();
-    to.push_str(separator);
-    match find_separator(Source::new(to).all()) {
-        Some((found, len)) if (found, len) == (at, separator.len()) => {}
-        // A domain that begins or ends like a separator is kept from being one, and from beginning a comment.
-        Some((0, _)) if to.starts_with("##") || to.starts_with("#@#") => {
-            to.insert(0, ' ');
-            to.push(' ');
-        }
-        _ => to.insert(at, if matches!(separator, "##" | "#@#") { '\t' } else { ' ' }),
+    // Styles lose white space of all kinds, and one that begins like a scriptlet stood behind some.
+    let is_style = matches!(rule.body, CosmeticBody::CssInjection(_));
+    if is_style && is_commentlike(separator) && begins_like_ublock(Source::new(&body).all()) {
+        body.insert(0, '\u{c}');
     }
-    let body_at = to.len();
-    match &rule.body {
-        CosmeticBody::ElementHiding(body) => write_selector(to, in_selector, None, &body.selector_list.value),
+    // Blanks keep a domain that begins or ends like a separator from being one, and from beginning a comment. The
+    // fewest are taken with which the separator is where it belongs.
+    let gap = if is_commentlike(separator) { "\t" } else { " " };
+    for (before, gap) in [("", ""), (" ", ""), ("", gap), (" ", gap)] {
+        // A style may have stood behind white space that is no blank and that only styles lose. A form feed is
+        // lost in the same way.
+        for behind in ["", " ", "\u{c}"] {
+            to.clear();
+            push(to, &[before, &head, gap]);
+            let at = to.len();
+            push(to, &[separator, behind, &body]);
+            let source = Source::new(to);
+            let is_found = find_separator(source.all()) == Some((at, separator.len()));
+            if is_found && !begins_comment(source.all()) {
+                return;
+            }
+        }
+    }
+    // A tree that was put together may be one that no text has.
+    to.clear();
+    push(to, &[&head, separator, &body]);
+}
+
+fn write_body(to: &mut String, body: &CosmeticBody, in_selector: Option<&ModifierList>, syntax: Syntax) {
+    match body {
+        CosmeticBody::ElementHiding(body) => {
+            write_selector(to, in_selector, None, &body.selector_list.value);
+            // An empty body would be an error; this is all that leaves none in the tree.
+            if to.is_empty() && syntax == Syntax::UblockOrigin {
+                to.push_str(":matches-media()");
+            }
+        }
         CosmeticBody::CssInjection(body) if syntax == Syntax::UblockOrigin => {
             let media = body.media_query_list.as_ref().map(|media| media.value.as_str());
             write_selector(to, in_selector, media, &body.selector_list.value);
@@ -245,12 +330,6 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
             push(to, &[if syntax == Syntax::UblockOrigin { "^" } else { "" }, &body.value]);
         }
         CosmeticBody::JsInjection(body) => to.push_str(&body.value),
-    }
-    // A domain that begins with a blank of another kind is kept from beginning a comment.
-    let source = Source::new(to);
-    let begins = source.all().trim_spaces();
-    if begins.len() < to.len() && begins.byte(0) == Some(b'#') && !is_cosmetic(begins) {
-        to.insert(body_at, ' ');
     }
 }
 
@@ -297,13 +376,17 @@ fn takes_a_blank(css: &str) -> bool {
 
 fn write_scriptlets(to: &mut String, body: &ScriptletInjectionRuleBody, syntax: Syntax) {
     if syntax == Syntax::AdblockPlus {
-        let start = to.len();
         for (at, call) in body.children.iter().enumerate() {
-            to.push_str(if at > 0 { "; " } else { "" });
+            if at > 0 {
+                keep_mark(to);
+                to.push_str("; ");
+            }
             write_parameters(to, call, " ");
         }
-        let is_injection = css::looks_like_injection(Source::new(to).all().from(start));
-        if is_injection || body.children.last().is_some_and(|call| call.children.is_empty()) {
+        // A semicolon keeps it from being a style, or nothing.
+        let is_other = css::looks_like_injection(Source::new(to).all()) || line::is_blank(to);
+        if is_other || body.children.last().is_some_and(|call| call.children.is_empty()) {
+            keep_mark(to);
             to.push(';');
         }
         return;
@@ -312,6 +395,7 @@ fn write_scriptlets(to: &mut String, body: &ScriptletInjectionRuleBody, syntax: 
     if let Some(call) = body.children.first() {
         write_parameters(to, call, ", ");
     }
+    keep_mark(to);
     to.push(')');
 }
 

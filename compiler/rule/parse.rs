@@ -12,7 +12,7 @@ use crate::line;
 
 pub(super) use comment::LINTER;
 pub(super) use comment::is_cosmetic;
-pub(super) use cosmetic::find_separator;
+pub(super) use cosmetic::{begins_like_ublock, find_separator};
 pub(super) use network::{find_modifiers, parse_host};
 
 mod comment;

@@ -280,6 +280,50 @@ fn check_stable(text: &str) {
     }
 }
 
+/// Rules that are another one as soon as a blank is too few or too many.
+#[test]
+fn blanks_keep_the_tree() {
+    for text in [
+        "[$e ]\\ =\\ =]#/",
+        "[$e ]\\ =\\ =]##.ad",
+        "a$redir\\ =dir\\ =dir",
+        "a\\ ,b##c",
+        "a, ##b$$c",
+        "[$a, ##b]##c",
+        "\u{feff} ##$ #",
+        "\r ##$ #",
+        "\n ##$ ##",
+        "\u{2028} ##$ ##",
+        "\u{b} #@#$  /",
+        "\u{c} ##$ /$/",
+        "\u{feff} ##$ $ ##/a.com",
+        "\n#?#\n###?#{######}",
+        "\n[ ##]? ][]",
+        "#$#\u{feff};",
+        "#$#a\\  b\\ ; c\\ ;",
+        "##+js(a\\ , b\\ )",
+        "##:matches-media()",
+        "##\u{feff}^:remove()",
+        "##\u{c}+js{a:b}",
+        "[$ $]$$$ ]",
+        "a$ $/",
+        "a$b, ##, ##",
+        "/  $ $ $/",
+        " ##$ $$#",
+        " ##$\t##  $$",
+        " ##@\t##@",
+        " ### #",
+        "\t0.0.0.0$\t//scriptlet(!#!#//scriptlet(\t",
+    ] {
+        for options in [ParserOptions::default(), OWN_SYNTAX] {
+            let rule = parse_rule_with(text, &options);
+            let written = generate(&rule);
+            assert_eq!(parse_rule_with(&written, &options).kind, rule.kind, "{text:?} became {written:?}");
+        }
+        assert_eq!(validate(&parse_rule_with(text, &OWN_SYNTAX)), Ok(()), "{text:?}");
+    }
+}
+
 #[test]
 fn every_list_comes_back() {
     let mut n_rules = 0;

@@ -61,6 +61,11 @@ pub(super) fn parse(rule: Part<'_>, options: &ParserOptions) -> Result<Option<Pa
     Ok(Some((syntax, RuleKind::Cosmetic(cosmetic))))
 }
 
+/// Whether a body is a scriptlet or a filter of HTML of uBlock Origin, behind `##` and `#@#`.
+pub(in crate::rule) fn begins_like_ublock(body: Part<'_>) -> bool {
+    body.byte(0) == Some(b'^') || UBLOCK_SCRIPTLETS.iter().any(|mask| body.strip_prefix(mask).is_some())
+}
+
 fn disabled(syntax: Syntax, body: Part<'_>) -> Fault {
     body.fault(format!("Parsing '{syntax:?}' syntax is disabled, but the rule uses it"))
 }
