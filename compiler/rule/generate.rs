@@ -309,11 +309,10 @@ fn write_cosmetic(to: &mut String, rule: &CosmeticRule, syntax: Syntax) {
 fn write_body(to: &mut String, body: &CosmeticBody, in_selector: Option<&ModifierList>, syntax: Syntax) {
     match body {
         CosmeticBody::ElementHiding(body) => {
-            write_selector(to, in_selector, None, &body.selector_list.value);
-            // An empty body would be an error; this is all that leaves none in the tree.
-            if to.is_empty() && syntax == Syntax::UblockOrigin {
-                to.push_str(":matches-media()");
-            }
+            let selector = body.selector_list.value.as_str();
+            // Without a modifier it would be no selector. One that the tree leaves out must have been there.
+            let is_lost = syntax == Syntax::UblockOrigin && in_selector.is_none() && !is_selector(selector);
+            write_selector(to, in_selector, is_lost.then_some(""), selector);
         }
         CosmeticBody::CssInjection(body) if syntax == Syntax::UblockOrigin => {
             let media = body.media_query_list.as_ref().map(|media| media.value.as_str());
@@ -331,6 +330,14 @@ fn write_body(to: &mut String, body: &CosmeticBody, in_selector: Option<&Modifie
         }
         CosmeticBody::JsInjection(body) => to.push_str(&body.value),
     }
+}
+
+/// Whether a text is a selector by itself: not empty, no comment, no style and no scriptlet.
+fn is_selector(text: &str) -> bool {
+    !text.is_empty()
+        && !text.contains(['{', '}'])
+        && !is_commentlike(text)
+        && !begins_like_ublock(Source::new(text).all())
 }
 
 /// Writes a selector with the modifiers of uBlock Origin before it.
@@ -351,8 +358,11 @@ fn write_css(to: &mut String, body: &CssInjectionRuleBody) {
     if let Some(media) = &body.media_query_list {
         push(to, &["@media ", &media.value, " { "]);
     }
+    let selector = body.selector_list.value.as_str();
+    // The first byte order mark is no part of the style.
+    to.push_str(if to.is_empty() && selector.starts_with('\u{feff}') { "\u{feff}" } else { "" });
     let declarations = body.declaration_list.as_ref().map_or("", |list| &list.value);
-    push(to, &[&body.selector_list.value, " { ", declarations]);
+    push(to, &[selector, " { ", declarations]);
     // `remove: true` without a semicolon at the end leaves a lone `remove` in the list.
     if body.remove && declarations.is_empty() {
         to.push_str("remove: true;");
