@@ -11,7 +11,7 @@ use std::panic::AssertUnwindSafe;
 
 use futures::FutureExt;
 use limits::UnixMillis;
-use worker::{Context, Env, Fetcher, Method, console_error, js_sys, web_sys};
+use worker::{Context, Env, Method, console_error, js_sys, web_sys};
 
 use crate::admission::{Admitted, Proof, admit, client_address, report_counters};
 use crate::app::{App, now};
@@ -22,6 +22,7 @@ use crate::error::{ApiError, ApiResult};
 use crate::events::{self, Event, Scene};
 use crate::incoming::Incoming;
 use crate::metrics;
+use crate::pages::serve_page;
 use crate::reply::{Body, Reply};
 use crate::router::{Found, Route, find};
 
@@ -75,13 +76,14 @@ pub async fn answer(request: Incoming, env: Env, context: Context) -> worker::Re
 
 async fn route(app: App, request: Incoming, asked: &Asked, cors: &Cors) -> Timed {
     let accept = request.header("Accept").ok().flatten().unwrap_or_default();
-    let found = find(&asked.method, &asked.path, accept.contains("text/html"));
+    let navigates = accept.contains("text/html");
+    let found = find(&asked.method, &asked.path, navigates);
     let uncounted = |result: ApiResult| Timed {
         reply: result.unwrap_or_else(|error| refuse(Some(&app), error, asked)),
         admission_ms: None,
     };
     match found {
-        Found::Page => uncounted(serve_asset(&app, &request).await),
+        Found::Page => uncounted(serve_page(&app, &request, navigates).await),
         _ if asked.method == Method::Options => match cors {
             Cors::Foreign => uncounted(Err(ApiError::OriginRejected)),
             _ => uncounted(Ok(preflight())),
@@ -154,17 +156,6 @@ async fn handle(app: App, route: &Route, admitted: Admitted) -> ApiResult {
     // Nothing of a request that panicked is used again: its state was moved into the handler.
     let outcome = AssertUnwindSafe((route.handler)(app, admitted)).catch_unwind().await;
     outcome.unwrap_or_else(|_| Err(ApiError::Internal { cause: "a handler panicked".to_owned() }))
-}
-
-async fn serve_asset(app: &App, request: &Incoming) -> ApiResult {
-    let assets: Fetcher = app.assets()?;
-    let response = assets.fetch_request(request.to_platform()).await?;
-    Ok(Reply {
-        status: response.status_code(),
-        headers: Vec::new(),
-        cookies: Vec::new(),
-        body: Body::Asset(response),
-    })
 }
 
 /// Turns a failure into its answer. What only the log may know is logged here, once.

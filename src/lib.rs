@@ -5,6 +5,8 @@
 #![allow(missing_docs)] // the door attributes generate public glue without any
 
 mod admission;
+#[cfg(test)]
+mod api_document;
 mod api_key;
 mod app;
 mod auth;
@@ -20,6 +22,7 @@ mod jwt;
 mod mail;
 mod metrics;
 mod notify;
+mod pages;
 mod queues;
 mod records;
 mod reply;

@@ -43,6 +43,24 @@ impl Route {
     pub fn path(&self) -> &'static str {
         self.path
     }
+
+    /// The method.
+    #[cfg(test)]
+    pub fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Whether it answers without the leading `/api`, too.
+    #[cfg(test)]
+    pub fn is_bare(&self) -> bool {
+        self.mount == Mount::Both
+    }
+}
+
+/// The table, without the routes that break on purpose.
+#[cfg(test)]
+pub fn routes() -> impl Iterator<Item = &'static Route> {
+    ROUTES.iter()
 }
 
 macro_rules! routes {
@@ -69,6 +87,7 @@ const ADMIN: Demand = Demand::Admin;
 #[rustfmt::skip]
 const ROUTES: &[Route] = routes! {
     Get  "/"                  Api   PUBLIC   Reads     meta::show_index;
+    Get  "/openapi.json"      Api   PUBLIC   Reads     meta::show_openapi;
     Get  "/version"           Api   PUBLIC   Reads     meta::show_version;
     Get  "/turnstile-config"  Api   PUBLIC   Reads     meta::show_turnstile_config;
     Get  "/clerk-config"      Api   PUBLIC   Reads     meta::show_clerk_config;
@@ -116,6 +135,7 @@ const ROUTES: &[Route] = routes! {
 
     Get     "/configuration/saved"     Both  PERSON  Requests  configuration::saved::list_saved;
     Post    "/configuration/saved"     Both  PERSON  Requests  configuration::saved::save_configuration;
+    Get     "/configuration/saved/{}"  Both  PERSON  Requests  configuration::saved::show_saved;
     Delete  "/configuration/saved/{}"  Both  PERSON  Requests  configuration::saved::delete_saved;
 
     Get     "/rules"     Both  RULES  Requests  rules::list_rule_sets;
@@ -135,6 +155,7 @@ const ROUTES: &[Route] = routes! {
     Post  "/admin/auth/api-keys/validate"  Both  ADMIN  Requests  admin::keys::validate_key;
 
     Get    "/admin/health"              Both  ADMIN  Requests  admin::health::show_health;
+    Get    "/admin/policies"            Both  ADMIN  Requests  admin::policies::list_policies;
     Get    "/admin/limits"              Both  ADMIN  Requests  admin::limits::list_identities;
     Get    "/admin/limits/audit"        Both  ADMIN  Requests  admin::limits::show_audit;
     Get    "/admin/limits/cost"         Both  ADMIN  Requests  admin::limits::show_cost;

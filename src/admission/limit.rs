@@ -424,7 +424,8 @@ impl Charged {
     }
 }
 
-fn window_name(window: Window) -> &'static str {
+/// The kind of a window.
+pub fn window_name(window: Window) -> &'static str {
     match window {
         Window::Fixed { .. } => "fixed",
         Window::Calendar { .. } => "calendar",

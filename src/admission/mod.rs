@@ -41,7 +41,7 @@ use crate::store::{keys, users};
 use credentials::{Credential, read_credentials};
 pub use identify::{client_address, identify};
 use limit::Price;
-pub use limit::{Charged, report_counters};
+pub use limit::{Charged, report_counters, window_name};
 use policies::Counted;
 pub use policies::Policies;
 use refusals::Refusals;

@@ -6,11 +6,11 @@ use serde_json::{Map, Value, json};
 use crate::admission::Admitted;
 use crate::app::App;
 use crate::error::{ApiError, ApiResult};
-use crate::reply::Reply;
+use crate::reply::{Body, Reply};
 use crate::store::d1;
 
 /// What there is for clients, and what it does.
-const ENDPOINTS: [(&str, &str); 49] = [
+const ENDPOINTS: [(&str, &str); 51] = [
     ("GET /api", "This overview"),
     ("GET /api/version", "Version and latest deployment"),
     ("GET /api/health", "State of every part of the service"),
@@ -49,18 +49,27 @@ const ENDPOINTS: [(&str, &str); 49] = [
     ("GET /api/configuration/download/{id}", "Get it as a file"),
     ("GET /api/configuration/saved", "Your configurations"),
     ("POST /api/configuration/saved", "Save a configuration"),
+    ("GET /api/configuration/saved/{id}", "One saved configuration"),
     ("DELETE /api/configuration/saved/{id}", "Delete a saved configuration"),
     ("GET /api/rules", "Your rule sets"),
     ("POST /api/rules", "Save a rule set"),
     ("GET /api/rules/{id}", "One rule set"),
     ("PUT /api/rules/{id}", "Change a rule set"),
     ("DELETE /api/rules/{id}", "Delete a rule set"),
+    ("GET /api/openapi.json", "This and everything else as an OpenAPI document"),
     ("GET /api/schemas", "JSON Schemas of requests and answers"),
     ("GET /api/keys", "Your API keys"),
     ("POST /api/keys", "Make an API key; its text is shown once"),
     ("PATCH /api/keys/{id}", "Give an API key another name or other scopes"),
     ("DELETE /api/keys/{id}", "Revoke an API key"),
 ];
+
+/// `GET /api/openapi.json`: everything that can be asked, for programs.
+pub async fn show_openapi(_app: App, _admitted: Admitted) -> ApiResult {
+    let text = include_str!("../../docs/openapi.json").to_owned();
+    let body = Body::Json { media_type: "application/json", text };
+    Ok(Reply { body, ..Reply::empty(200) }.with_header("Cache-Control", "public, max-age=300"))
+}
 
 /// `GET /api`: what can be asked. A browser is led to the documentation instead, unless it says
 /// `?format=json`.

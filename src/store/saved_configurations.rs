@@ -69,6 +69,31 @@ pub async fn load_saved(database: &D1Database, owner: UserId) -> Result<Vec<Save
     query.all().await?.results::<Saved>()
 }
 
+/// What this user keeps under this id, and the configuration itself.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn load_one_saved(
+    database: &D1Database,
+    owner: UserId,
+    id: &str,
+) -> Result<Option<(Saved, String)>> {
+    #[derive(Deserialize)]
+    struct Whole {
+        #[serde(flatten)]
+        saved: Saved,
+        configuration: String,
+    }
+
+    let query = database
+        .prepare(
+            "SELECT id, name, description, created_at, updated_at, configuration FROM saved_configuration \
+             WHERE id = ? AND user_id = ?",
+        )
+        .bind(&[id.into(), owner.to_string().into()])?;
+    Ok(query.first::<Whole>(None).await?.map(|found| (found.saved, found.configuration)))
+}
+
 /// Deletes what this user keeps under this id. Returns whether there was anything.
 ///
 /// # Errors

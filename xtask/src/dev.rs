@@ -19,11 +19,12 @@ use anyhow::{Context, Result, bail};
 use clap::Args;
 use serde_json::{Value, json};
 
+use crate::console;
 use crate::demo;
 use crate::migrate::{migrate_local_d1, migrate_postgres};
 use crate::project::{npm_program, root};
 use crate::run::{step, stop, tie, write_whole};
-use crate::tools::{install_npm_packages, node};
+use crate::tools::node;
 use crate::worker;
 
 /// Connections that the embedded database shares among all clients.
@@ -69,7 +70,7 @@ pub fn serve(options: &Options) -> Result<()> {
     let parent = parent_id();
     check_port(options.port)?;
 
-    install_npm_packages()?;
+    console::build()?;
     let bundle = if options.with_faults { worker::build_with_faults()? } else { worker::build_release()? };
     let _lock = lock_state(&options.state)?;
     if options.fresh {

@@ -1,6 +1,7 @@
 //! The commands people and CI use. Each sets up what it needs, shows what it does, and does nothing twice.
 
 mod bench;
+mod console;
 mod demo;
 mod dev;
 mod fuzz;
@@ -37,7 +38,7 @@ enum Command {
         #[arg(long)]
         list: bool,
     },
-    /// Builds the release Worker into build/ and shows its size
+    /// Builds the release Worker into build/ and the console into frontend/dist/, and shows their sizes
     Build,
     /// Measures, side by side, and writes target/bench/NAME.json
     Bench {
@@ -64,7 +65,7 @@ fn main() -> ExitCode {
         Command::Dev(options) => dev::serve(&options),
         Command::Test { list: true, .. } => test::list(),
         Command::Test { names, .. } => test::run(&names),
-        Command::Build => worker::build_release().map(drop),
+        Command::Build => console::build().and_then(|()| worker::build_release()).map(drop),
         Command::Bench { names } => bench::run(&names),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Migrate { names, remote, state } => migrate::run(&names, remote, &state),

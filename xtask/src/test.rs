@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::console;
 use crate::project::root;
 use crate::run::{capture, run as run_command, step};
 use crate::tools::{install_npm_packages, npm_command, wasm_bindgen};
@@ -123,6 +124,7 @@ fn wasm() -> Result<()> {
 }
 
 fn bundle() -> Result<()> {
+    console::build()?;
     worker::build_release()?;
     let mut wrangler = npm_command("wrangler");
     // wrangler runs `cargo xtask build` itself, which finds nothing to do.

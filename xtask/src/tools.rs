@@ -13,13 +13,22 @@ use crate::run::{capture, run, step};
 /// Turns the compiled module into what the platform loads.
 const WORKER_BUILD: &str = "0.8.7";
 
-/// Installs the npm packages of the lock file and links them as `node_modules`.
+/// Installs the npm packages that the commands run.
 ///
 /// # Errors
 /// If npm is missing, older than 7, or fails.
 pub fn install_npm_packages() -> Result<()> {
-    let root = root();
-    let lock = fs::read(root.join("package-lock.json")).context("package-lock.json is missing")?;
+    install_packages_of(&root())?;
+    check_node()
+}
+
+/// Installs the npm packages of the lock file in `folder` and links them as `node_modules` there.
+///
+/// # Errors
+/// If npm is missing, older than 7, or fails.
+pub fn install_packages_of(folder: &Path) -> Result<()> {
+    let lock = fs::read(folder.join("package-lock.json"))
+        .with_context(|| format!("{} has no package-lock.json", folder.display()))?;
     let home = cache()?.join(format!("npm-{}", &hex(&Sha256::digest(&lock))[..16]));
     if !home.join("node_modules").is_dir() {
         let version = capture(Command::new("npm").arg("--version")).context(
@@ -33,7 +42,7 @@ pub fn install_npm_packages() -> Result<()> {
         }
         fs::create_dir_all(&unfinished)?;
         for file in ["package.json", "package-lock.json"] {
-            fs::copy(root.join(file), unfinished.join(file))?;
+            fs::copy(folder.join(file), unfinished.join(file))?;
         }
         // No package here needs an install script: binaries come as packages of their own.
         // Not `npm ci`: it refuses a lock file that lacks a platform some registry did not have.
@@ -44,8 +53,7 @@ pub fn install_npm_packages() -> Result<()> {
         }
         fs::rename(&unfinished, &home)?;
     }
-    link(&home.join("node_modules"), &root.join("node_modules"))?;
-    check_node()
+    link(&home.join("node_modules"), &folder.join("node_modules"))
 }
 
 fn check_node() -> Result<()> {

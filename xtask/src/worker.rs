@@ -16,8 +16,17 @@ use crate::tools::{hex, install_npm_packages, wasm_bindgen, worker_build};
 use crate::wasm_toolchain::WasmToolchain;
 
 /// What the build is made of, besides the compiler.
-const INPUTS: [&str; 8] =
-    ["Cargo.toml", "Cargo.lock", "package-lock.json", ".cargo", "src", "durable", "limits", "compiler"];
+const INPUTS: [&str; 9] = [
+    "Cargo.toml",
+    "Cargo.lock",
+    "package-lock.json",
+    ".cargo",
+    "docs/openapi.json",
+    "src",
+    "durable",
+    "limits",
+    "compiler",
+];
 /// Written into a finished build; names what it was made of.
 const STAMP: &str = "made-of";
 
@@ -67,9 +76,17 @@ fn fingerprint(toolchain: &WasmToolchain, cargo_options: &[&str]) -> Result<Stri
     let mut hash = Sha256::new();
     hash.update(toolchain.fingerprint()?);
     hash.update(cargo_options.join(" "));
-    for input in INPUTS {
-        add(&mut hash, &root().join(input))?;
-    }
+    hash.update(fingerprint_of(&INPUTS)?);
+    Ok(hex(&hash.finalize()))
+}
+
+/// A hash of files and folders of the repository.
+///
+/// # Errors
+/// If one is missing.
+pub fn fingerprint_of(inputs: &[&str]) -> Result<String> {
+    let mut hash = Sha256::new();
+    inputs.iter().try_for_each(|input| add(&mut hash, &root().join(input)))?;
     Ok(hex(&hash.finalize()))
 }
 
@@ -92,12 +109,24 @@ fn print_size(folder: &Path) -> Result<()> {
     let (mut plain, mut packed) = (0, 0);
     for module in ["index.js", "index_bg.wasm"] {
         let bytes = fs::read(folder.join(module)).with_context(|| format!("{module} was not built"))?;
-        let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
-        gzip.write_all(&bytes)?;
         plain += bytes.len();
-        packed += gzip.finish()?.len();
+        packed += packed_bytes(&bytes)?;
     }
-    let kib = |bytes: usize| bytes.div_ceil(1024);
     println!("Worker: {} KiB, gzip {} KiB (limit 3072 KiB)", kib(plain), kib(packed));
     Ok(())
+}
+
+/// Bytes that are left after gzip.
+///
+/// # Errors
+/// Never.
+pub fn packed_bytes(bytes: &[u8]) -> Result<usize> {
+    let mut gzip = GzEncoder::new(Vec::new(), Compression::best());
+    gzip.write_all(bytes)?;
+    Ok(gzip.finish()?.len())
+}
+
+/// Whole KiB, rounded up.
+pub fn kib(bytes: usize) -> usize {
+    bytes.div_ceil(1024)
 }

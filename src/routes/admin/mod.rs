@@ -3,6 +3,7 @@
 pub mod health;
 pub mod keys;
 pub mod limits;
+pub mod policies;
 pub mod read_only;
 pub mod storage;
 pub mod users;

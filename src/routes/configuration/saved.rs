@@ -64,18 +64,6 @@ pub async fn save_configuration(app: App, admitted: Admitted) -> ApiResult {
         config: Option<Value>,
     }
 
-    #[derive(Serialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Kept<'a> {
-        success: bool,
-        id: &'a str,
-        name: &'a str,
-        description: Option<&'a str>,
-        config: &'a Value,
-        created_at: String,
-        updated_at: String,
-    }
-
     let owner = user(&admitted)?;
     let sent: Sent = body::read_json(&admitted.request, app.config.max_body_bytes).await?;
     let invalid = |issues: String| ApiError::Invalid { issues };
@@ -104,16 +92,44 @@ pub async fn save_configuration(app: App, admitted: Admitted) -> ApiResult {
         let detail = format!("Maximum of {MAX_SAVED} saved configurations per user");
         return Err(ApiError::Unusable { code: "too_many_saved_configurations", detail });
     }
-    let kept = Reply::json(&Kept {
+    Ok(Reply { status: 201, ..whole(&saved, &config)? })
+}
+
+/// `GET /configuration/saved/{id}`: a configuration of the caller's.
+///
+/// Fails: 401 and 403 as above; 404 there is none with this id; 503 D1 can't be asked.
+pub async fn show_saved(app: App, admitted: Admitted) -> ApiResult {
+    let owner = user(&admitted)?;
+    let id = admitted.item.parse::<Uuid>().or(Err(not_saved()))?;
+    let found = store::load_one_saved(&database(&app)?, owner, &id.to_string()).await.map_err(of_store)?;
+    let (saved, text) = found.ok_or_else(not_saved)?;
+    let config =
+        serde_json::from_str(&text).map_err(|error| ApiError::Internal { cause: error.to_string() })?;
+    whole(&saved, &config)
+}
+
+fn whole(saved: &Saved, config: &Value) -> ApiResult {
+    #[derive(Serialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Kept<'a> {
+        success: bool,
+        id: &'a str,
+        name: &'a str,
+        description: Option<&'a str>,
+        config: &'a Value,
+        created_at: String,
+        updated_at: String,
+    }
+
+    Reply::json(&Kept {
         success: true,
         id: &saved.id,
         name: &saved.name,
         description: saved.description.as_deref(),
-        config: &config,
-        created_at: iso_time(app.now),
-        updated_at: iso_time(app.now),
-    })?;
-    Ok(Reply { status: 201, ..kept })
+        config,
+        created_at: iso_time(limits::UnixMillis(saved.created_at)),
+        updated_at: iso_time(limits::UnixMillis(saved.updated_at)),
+    })
 }
 
 /// `DELETE /configuration/saved/{id}`: keeps a configuration of the caller's no longer.

@@ -8,14 +8,29 @@ use crate::{plain, small};
 #[tokio::test]
 async fn pages_and_their_files() {
     let client = Client::new(plain());
-    for path in ["/", "/api-docs", "/api-keys", "/compiler", "/admin/users", "/validation", "/deep/link"] {
+    let pages = ["/", "/sign-in", "/api-docs", "/api-keys", "/compiler", "/admin/users", "/validation", "/deep/link"];
+    for path in pages {
         let page = client.navigate(path).await;
         assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"), "{path}");
-        assert!(page.text.contains("<title>Bloqr</title>"), "{path}");
+        assert!(page.text.contains("Bloqr</title>"), "{path}");
+        assert_eq!(page.header("cache-control"), "no-store", "{path}");
         assert_eq!(page.header("x-ratelimit-limit"), "", "pages are not counted");
     }
-    let style = client.get("/start.css").await;
-    assert_eq!((style.status, style.header("content-type")), (200, "text/css; charset=utf-8"));
+    // What looks the same to everybody is made at build time; the rest is drawn by the browser.
+    assert!(client.navigate("/").await.text.contains("<h1"));
+    assert!(!client.navigate("/admin/users").await.text.contains("<h1"));
+
+    let shell = client.navigate("/compiler").await.text;
+    let named = shell.split('"').find(|name| name.starts_with("main-") && name.ends_with(".js"));
+    let script = client.get(&format!("/{}", named.expect("the shell names its script"))).await;
+    assert_eq!((script.status, script.header("content-type")), (200, "text/javascript; charset=utf-8"));
+    assert_eq!(script.header("cache-control"), "public, max-age=31536000, immutable");
+
+    let icon = client.get("/favicon.svg").await;
+    assert_eq!((icon.status, icon.header("content-type")), (200, "image/svg+xml"));
+    assert!(!icon.header("cache-control").contains("immutable"), "{icon:?}");
+    // The file of another version: a page in its place would be run as a script.
+    assert_eq!(client.get("/chunk-AAAAAAAA.js").await.status, 404);
 }
 
 #[tokio::test]

@@ -1,0 +1,78 @@
+//! Pages and their files, as the platform serves them: hashed files for ever, the pages themselves never from a cache.
+
+use worker::{Fetcher, Response};
+
+use crate::app::App;
+use crate::error::ApiResult;
+use crate::incoming::Incoming;
+use crate::reply::{Body, Reply};
+
+/// What draws a page that was not made at build time. A frontend that lacks the first has the second.
+const SHELLS: [&str; 2] = ["/index.csr", "/"];
+/// Length of the hash at the end of a file's name.
+const HASH_LENGTH: usize = 8;
+
+/// Answers with a file or page. Where there is none, a browser that navigates gets the shell.
+pub async fn serve_page(app: &App, request: &Incoming, navigates: bool) -> ApiResult {
+    let assets = app.assets()?;
+    let mut response = assets.fetch_request(request.to_platform()).await?;
+    if response.status_code() == 404 && (navigates || !names_a_file(request.path())) {
+        response = fetch_shell(&assets, request.origin()).await?;
+    }
+    let is_page = response.headers().get("Content-Type")?.is_some_and(|kind| kind.starts_with("text/html"));
+    let status = response.status_code();
+    let reply = Reply { status, headers: Vec::new(), cookies: Vec::new(), body: Body::Asset(response) };
+    Ok(match (is_page, is_hashed(request.path())) {
+        (true, _) => reply.with_header("Cache-Control", "no-store"),
+        (false, true) if status < 400 => {
+            reply.with_header("Cache-Control", "public, max-age=31536000, immutable")
+        }
+        _ => reply,
+    })
+}
+
+async fn fetch_shell(assets: &Fetcher, origin: &str) -> worker::Result<Response> {
+    let [made_for_it, home] = SHELLS.map(|path| format!("{origin}{path}"));
+    let response = assets.fetch(made_for_it, None).await?;
+    if response.status_code() == 200 { Ok(response) } else { assets.fetch(home, None).await }
+}
+
+fn names_a_file(path: &str) -> bool {
+    path.rsplit('/').next().is_some_and(|name| name.contains('.'))
+}
+
+/// Whether the file's content is in its name, as in `main-RSOWVCFE.js`. A plain word of that length has neither
+/// digits nor capitals.
+fn is_hashed(path: &str) -> bool {
+    let Some((stem, _)) = path.rsplit_once('.') else { return false };
+    let Some((before, hash)) = stem.len().checked_sub(HASH_LENGTH).and_then(|at| stem.split_at_checked(at))
+    else {
+        return false;
+    };
+    let is_sign = |sign: u8| sign.is_ascii_alphanumeric() || matches!(sign, b'-' | b'_');
+    before.ends_with(['-', '.'])
+        && hash.bytes().all(is_sign)
+        && hash.bytes().any(|sign| sign.is_ascii_digit() || sign.is_ascii_uppercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_hashed, names_a_file};
+
+    #[test]
+    fn hashed_names_are_told_from_others() {
+        for path in ["/main-RSOWVCFE.js", "/chunk-C1N9Gbs-.js", "/media/font-1a2b3c4d.woff2", "/styles.5A6B7C8D.css"] {
+            assert!(is_hashed(path), "{path}");
+        }
+        for path in ["/theme.js", "/favicon.svg", "/api-document.html", "/", "/sign-in", "/a.js", "/é-ÀÉÎÕÜ.js"] {
+            assert!(!is_hashed(path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_file_has_an_extension() {
+        assert!(names_a_file("/assets/logo.svg"));
+        assert!(!names_a_file("/deep/link"));
+        assert!(!names_a_file("/v1.2/page"));
+    }
+}
