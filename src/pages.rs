@@ -3,8 +3,10 @@
 use worker::{Fetcher, Response};
 
 use crate::app::App;
+use crate::config::Config;
 use crate::error::ApiResult;
 use crate::incoming::Incoming;
+use crate::jwt::clerk::frontend_host;
 use crate::reply::{Body, Reply};
 
 /// What draws a page that was not made at build time. A frontend that lacks the first has the second.
@@ -21,7 +23,8 @@ pub async fn serve_page(app: &App, request: &Incoming, navigates: bool) -> ApiRe
     }
     let is_page = response.headers().get("Content-Type")?.is_some_and(|kind| kind.starts_with("text/html"));
     let status = response.status_code();
-    let reply = Reply { status, headers: Vec::new(), cookies: Vec::new(), body: Body::Asset(response) };
+    let headers = vec![("Content-Security-Policy", policy(&app.config))];
+    let reply = Reply { status, headers, cookies: Vec::new(), body: Body::Asset(response) };
     Ok(match (is_page, is_hashed(request.path())) {
         (true, _) => reply.with_header("Cache-Control", "no-store"),
         (false, true) if status < 400 => {
@@ -35,6 +38,25 @@ async fn fetch_shell(assets: &Fetcher, origin: &str) -> worker::Result<Response>
     let [made_for_it, home] = SHELLS.map(|path| format!("{origin}{path}"));
     let response = assets.fetch(made_for_it, None).await?;
     if response.status_code() == 200 { Ok(response) } else { assets.fetch(home, None).await }
+}
+
+/// Where a page may load from: this service, and Turnstile, Clerk and Sentry while they are on. Inline styles are
+/// allowed because the frontend's framework writes them. <https://www.w3.org/TR/CSP3/>
+fn policy(config: &Config) -> String {
+    let turnstile =
+        config.turnstile_site_key.as_ref().map_or("", |_| " https://challenges.cloudflare.com").to_owned();
+    let sentry = config.sentry_dsn.as_ref().map_or("", |_| " https://*.ingest.sentry.io");
+    // What checks Clerk's sessions in the background is a script that the page itself makes.
+    let (clerk, worker) = match config.clerk_publishable_key.as_deref().and_then(frontend_host) {
+        Some(host) => (format!(" https://{host}"), " blob:"),
+        None => (String::new(), ""),
+    };
+    format!(
+        "default-src 'self'; script-src 'self'{turnstile}{clerk}; connect-src 'self'{clerk}{sentry}; \
+         worker-src 'self'{worker}; style-src 'self' 'unsafe-inline'; img-src 'self' data: https:; \
+         font-src 'self' data:; object-src 'none'; base-uri 'self'; form-action 'self'; \
+         frame-src 'self'{turnstile}; frame-ancestors 'none'"
+    )
 }
 
 fn names_a_file(path: &str) -> bool {
@@ -57,14 +79,45 @@ fn is_hashed(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_hashed, names_a_file};
+    use super::{Config, is_hashed, names_a_file, policy};
+
+    fn policy_with(variables: &[(&str, &str)]) -> String {
+        let found = |name: &str| variables.iter().find(|(other, _)| *other == name);
+        policy(&Config::parse(|name| found(name).map(|(_, value)| (*value).to_owned())).unwrap())
+    }
+
+    #[test]
+    fn a_page_loads_from_others_only_while_they_are_on() {
+        let alone = policy_with(&[]);
+        assert!(!alone.contains("http"), "{alone}");
+        let key = "pk_live_Y2xlcmsuZXhhbXBsZS5jb20k";
+        let with_clerk = policy_with(&[
+            ("CLERK_PUBLISHABLE_KEY", key),
+            ("CLERK_JWKS_URL", "https://clerk.example.com/keys"),
+        ]);
+        assert!(with_clerk.contains("connect-src 'self' https://clerk.example.com;"), "{with_clerk}");
+        assert!(with_clerk.contains("worker-src 'self' blob:;"), "{with_clerk}");
+        let with_turnstile = policy_with(&[("TURNSTILE_SITE_KEY", "1x")]);
+        assert!(
+            with_turnstile.contains("script-src 'self' https://challenges.cloudflare.com;"),
+            "{with_turnstile}"
+        );
+        assert!(
+            with_turnstile.contains("frame-src 'self' https://challenges.cloudflare.com;"),
+            "{with_turnstile}"
+        );
+    }
 
     #[test]
     fn hashed_names_are_told_from_others() {
-        for path in ["/main-RSOWVCFE.js", "/chunk-C1N9Gbs-.js", "/media/font-1a2b3c4d.woff2", "/styles.5A6B7C8D.css"] {
+        for path in
+            ["/main-RSOWVCFE.js", "/chunk-C1N9Gbs-.js", "/media/font-1a2b3c4d.woff2", "/styles.5A6B7C8D.css"]
+        {
             assert!(is_hashed(path), "{path}");
         }
-        for path in ["/theme.js", "/favicon.svg", "/api-document.html", "/", "/sign-in", "/a.js", "/é-ÀÉÎÕÜ.js"] {
+        for path in
+            ["/theme.js", "/favicon.svg", "/api-document.html", "/", "/sign-in", "/a.js", "/é-ÀÉÎÕÜ.js"]
+        {
             assert!(!is_hashed(path), "{path}");
         }
     }

@@ -49,12 +49,6 @@ impl Route {
     pub fn method(&self) -> &Method {
         &self.method
     }
-
-    /// Whether it answers without the leading `/api`, too.
-    #[cfg(test)]
-    pub fn is_bare(&self) -> bool {
-        self.mount == Mount::Both
-    }
 }
 
 /// The table, without the routes that break on purpose.

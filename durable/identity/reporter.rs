@@ -53,6 +53,7 @@ pub struct Alarm<'a> {
 struct Told {
     near: bool,
     refused: bool,
+    shadowed: bool,
     banned: bool,
     overridden: bool,
 }
@@ -95,11 +96,14 @@ impl Reporter {
             (false, false) => notes.cost.admits += 1,
         }
         notes.cost.writes += seen.n_writes as u64;
-        if let Reply::Decided(decided) = seen.reply {
-            let mut standings = seen.charges.iter().zip(&decided.standings);
-            let would_refuse = |(charge, standing): (&Charge, &Standing)| charge.shadow && !standing.fits();
-            notes.cost.shadow_denials += u64::from(standings.any(would_refuse));
-        }
+        let is_shadowed = match seen.reply {
+            Reply::Decided(decided) => {
+                let mut standings = seen.charges.iter().zip(&decided.standings);
+                standings.any(|(charge, standing): (&Charge, &Standing)| charge.shadow && !standing.fits())
+            }
+            _ => false,
+        };
+        notes.cost.shadow_denials += u64::from(is_shadowed);
 
         let row = notes.row.get_or_insert_with(|| empty_row(seen.object));
         if let Reply::Decided(decided) = seen.reply
@@ -112,12 +116,14 @@ impl Reporter {
             // A window that admits again is another one.
             if !is_refused && row.reset_at != standing.reset_at {
                 row.n_refused = 0;
+                row.n_shadowed = 0;
             }
             row.policy.clone_from(&charge.policy);
             (row.limit, row.used, row.reset_at) = (standing.limit, standing.used, standing.reset_at);
             row.near = is_near(standing.limit, standing.used);
         }
         row.n_refused += u32::from(is_refused);
+        row.n_shadowed += u32::from(is_shadowed);
         seen.tier.clone_into(&mut row.tier);
         (row.banned, row.overridden, row.at) = (seen.banned, seen.overridden, seen.now.0);
         let told = told(row);
@@ -138,7 +144,7 @@ impl Reporter {
             (row.limit, row.used, row.reset_at) = (state.limit, state.used, state.reset_at);
             row.near = is_near(state.limit, state.used);
         }
-        row.n_refused = 0;
+        (row.n_refused, row.n_shadowed) = (0, 0);
         row.banned = after.ban.is_some();
         row.overridden = after.policies.iter().any(|state| state.r#override.is_some());
         row.at = now.0;
@@ -219,6 +225,7 @@ fn empty_row(object: &ObjectState) -> Row {
         used: 0,
         reset_at: 0,
         n_refused: 0,
+        n_shadowed: 0,
         banned: false,
         overridden: false,
         near: false,
@@ -227,7 +234,13 @@ fn empty_row(object: &ObjectState) -> Row {
 }
 
 fn told(row: &Row) -> Told {
-    Told { near: row.near, refused: row.n_refused > 0, banned: row.banned, overridden: row.overridden }
+    Told {
+        near: row.near,
+        refused: row.n_refused > 0,
+        shadowed: row.n_shadowed > 0,
+        banned: row.banned,
+        overridden: row.overridden,
+    }
 }
 
 /// Thousandths of the limit; 0 for unlimited.

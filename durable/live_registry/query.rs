@@ -47,6 +47,8 @@ pub enum Filter {
     Banned,
     /// With an override.
     Overridden,
+    /// Would have been refused by a policy in shadow at least once in the open window.
+    Shadowed,
 }
 
 /// An order; among equals the identity decides, in the same direction.
@@ -77,7 +79,7 @@ pub struct Cursor {
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum QueryError {
     /// There is no such filter.
-    #[error("filter is one of near, refused, banned and overridden")]
+    #[error("filter is one of near, refused, banned, overridden and shadowed")]
     Filter,
     /// There is no such order.
     #[error("sort is one of recent, level, refused and name")]
@@ -145,7 +147,7 @@ impl Query {
 
 impl Filter {
     fn parse(word: &str) -> Option<Self> {
-        [Self::Near, Self::Refused, Self::Banned, Self::Overridden]
+        [Self::Near, Self::Refused, Self::Banned, Self::Overridden, Self::Shadowed]
             .into_iter()
             .find(|filter| filter.word() == word)
     }
@@ -156,6 +158,7 @@ impl Filter {
             Self::Refused => "refused",
             Self::Banned => "banned",
             Self::Overridden => "overridden",
+            Self::Shadowed => "shadowed",
         }
     }
 
@@ -167,6 +170,7 @@ impl Filter {
             Self::Refused => row.n_refused > 0,
             Self::Banned => row.banned,
             Self::Overridden => row.overridden,
+            Self::Shadowed => row.n_shadowed > 0,
         }
     }
 }

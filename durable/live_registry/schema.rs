@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Deserialize;
+use serde_json::Value;
 use worker::{Result, SqlStorage, SqlStorageValue};
 
 use super::query::{Cursor, Filter, Query, Sort};
@@ -15,16 +16,17 @@ use super::wire::{Cost, MAX_INTEGER, Row};
 /// anyway, so the flags cost no write of their own: a report writes the row, its age and what else changed.
 const TABLES: &str = "\
 CREATE TABLE IF NOT EXISTS identity (
-  identity  TEXT PRIMARY KEY, -- name of the identity's object
-  tier      TEXT NOT NULL,
-  policy    TEXT NOT NULL,    -- the policy nearest to its limit
-  quota     INTEGER,          -- its units per window, NULL for unlimited
-  used      INTEGER NOT NULL, -- units spent in the open window
-  reset_at  INTEGER NOT NULL, -- end of the window
-  n_refused INTEGER NOT NULL, -- requests refused in the open window
-  flags     INTEGER NOT NULL, -- 1 near, 2 refused, 4 banned, 8 overridden
-  level     INTEGER NOT NULL, -- thousandths of the quota that are spent, 0 for unlimited
-  at        INTEGER NOT NULL  -- the clock of the identity's object
+  identity   TEXT PRIMARY KEY, -- name of the identity's object
+  tier       TEXT NOT NULL,
+  policy     TEXT NOT NULL,    -- the policy nearest to its limit
+  quota      INTEGER,          -- its units per window, NULL for unlimited
+  used       INTEGER NOT NULL, -- units spent in the open window
+  reset_at   INTEGER NOT NULL, -- end of the window
+  n_refused  INTEGER NOT NULL, -- requests refused in the open window
+  flags      INTEGER NOT NULL, -- 1 near, 2 refused, 4 banned, 8 overridden, 16 shadowed
+  level      INTEGER NOT NULL, -- thousandths of the quota that are spent, 0 for unlimited
+  at         INTEGER NOT NULL, -- the clock of the identity's object
+  n_shadowed INTEGER NOT NULL DEFAULT 0 -- requests that a policy in shadow would have refused in the open window
 ) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS identity_by_age ON identity (at, identity, flags);
 CREATE INDEX IF NOT EXISTS identity_by_level ON identity (level, identity);
@@ -44,18 +46,27 @@ CREATE TABLE IF NOT EXISTS shard (
 );
 INSERT OR IGNORE INTO shard (id) VALUES (1)";
 
+/// What tables of before lack.
+const LATER: [(&str, &str); 1] =
+    [("n_shadowed", "ALTER TABLE identity ADD COLUMN n_shadowed INTEGER NOT NULL DEFAULT 0")];
+
 /// The bits of `flags`.
-const FLAGS: [(i64, Filter); 4] =
-    [(1, Filter::Near), (2, Filter::Refused), (4, Filter::Banned), (8, Filter::Overridden)];
+const FLAGS: [(i64, Filter); 5] = [
+    (1, Filter::Near),
+    (2, Filter::Refused),
+    (4, Filter::Banned),
+    (8, Filter::Overridden),
+    (16, Filter::Shadowed),
+];
 
 /// Writes nothing if the row there is newer. Returns the identity if it wrote.
 const SAVE_ROW: &str = "\
-INSERT INTO identity (identity, tier, policy, quota, used, reset_at, n_refused, flags, level, at)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+INSERT INTO identity (identity, tier, policy, quota, used, reset_at, n_refused, flags, level, at, n_shadowed)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (identity) DO UPDATE SET
   tier = excluded.tier, policy = excluded.policy, quota = excluded.quota, used = excluded.used,
   reset_at = excluded.reset_at, n_refused = excluded.n_refused, flags = excluded.flags,
-  level = excluded.level, at = excluded.at
+  level = excluded.level, at = excluded.at, n_shadowed = excluded.n_shadowed
 WHERE excluded.at >= identity.at
 RETURNING identity";
 
@@ -76,7 +87,7 @@ FROM identity";
 macro_rules! page {
     ($after:literal, $order:literal) => {
         concat!(
-            "SELECT identity, tier, policy, quota, used, reset_at, n_refused, flags, at FROM identity WHERE ",
+            "SELECT identity, tier, policy, quota, used, reset_at, n_refused, n_shadowed, flags, at FROM identity WHERE ",
             $after,
             " AND (?1 = 0 OR flags & ?1) AND (?2 = '' OR instr(lower(identity), ?2)) ORDER BY ",
             $order,
@@ -99,6 +110,7 @@ struct RowRecord {
     used: u32,
     reset_at: u64,
     n_refused: u32,
+    n_shadowed: u32,
     flags: i64,
     at: u64,
 }
@@ -121,7 +133,16 @@ struct WatchRecord {
 }
 
 pub fn create(sql: &SqlStorage) -> Result<()> {
-    sql.exec(TABLES, None).map(drop)
+    sql.exec(TABLES, None)?;
+    for (column, statement) in LATER {
+        let there: Vec<Value> = sql
+            .exec("SELECT name FROM pragma_table_info('identity') WHERE name = ?", vec![column.into()])?
+            .to_array()?;
+        if there.is_empty() {
+            sql.exec(statement, None)?;
+        }
+    }
+    Ok(())
 }
 
 /// Stores `row` unless a newer one is there; tells whether it did.
@@ -138,6 +159,7 @@ pub fn save_row(sql: &SqlStorage, row: &Row) -> Result<bool> {
         flags.into(),
         integer(row.level())?,
         integer(row.at)?,
+        i64::from(row.n_shadowed).into(),
     ];
     any(sql, SAVE_ROW, values)
 }
@@ -183,7 +205,7 @@ pub fn load_counts(sql: &SqlStorage, query: &Query) -> Result<Counts> {
 
 /// The rows of those identities that have one.
 pub fn load_rows(sql: &SqlStorage, identities: &BTreeSet<String>) -> Result<Vec<Row>> {
-    let statement = "SELECT identity, tier, policy, quota, used, reset_at, n_refused, flags, at FROM identity \
+    let statement = "SELECT identity, tier, policy, quota, used, reset_at, n_refused, n_shadowed, flags, at FROM identity \
         WHERE identity IN (SELECT value FROM json_each(?))";
     rows(sql, statement, vec![serde_json::to_string(identities)?.into()])
 }
@@ -241,6 +263,7 @@ impl RowRecord {
             used: self.used,
             reset_at: self.reset_at,
             n_refused: self.n_refused,
+            n_shadowed: self.n_shadowed,
             at: self.at,
         }
     }

@@ -168,6 +168,7 @@ mod tests {
             used: draw(4),
             reset_at: 0,
             n_refused: draw(2),
+            n_shadowed: 0,
             banned: false,
             overridden: false,
             near: false,

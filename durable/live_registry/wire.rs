@@ -60,6 +60,9 @@ pub struct Row {
     /// Requests refused in the open window.
     #[serde(rename = "refused")]
     pub n_refused: u32,
+    /// Requests that a policy in shadow would have refused in the open window.
+    #[serde(default, rename = "shadowed")]
+    pub n_shadowed: u32,
     /// Whether the identity is banned.
     pub banned: bool,
     /// Whether an override holds.
@@ -314,6 +317,7 @@ mod tests {
             used: 9,
             reset_at: 60_000,
             n_refused: 2,
+            n_shadowed: 1,
             banned: false,
             overridden: true,
             near: true,
@@ -321,7 +325,7 @@ mod tests {
         }
     }
 
-    const ROW: &str = r#"{"identity":"net:192.0.2.1","tier":"free","policy":"compile","limit":10,"used":9,"resetAt":60000,"refused":2,"banned":false,"overridden":true,"near":true,"at":1000}"#;
+    const ROW: &str = r#"{"identity":"net:192.0.2.1","tier":"free","policy":"compile","limit":10,"used":9,"resetAt":60000,"refused":2,"shadowed":1,"banned":false,"overridden":true,"near":true,"at":1000}"#;
 
     /// A change here breaks reports and lists that are under way while a deployment rolls out.
     #[test]

@@ -17,7 +17,7 @@
 use std::collections::BTreeMap;
 
 use limits::{OnOutage, Policy, Quota, Tier, Window};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::limit::Charges;
 
@@ -39,7 +39,7 @@ pub struct PolicyError {
 }
 
 /// The routes that a policy counts.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Counted {
     /// Requests that do work.
@@ -173,7 +173,15 @@ impl Policies {
 
     /// Every policy that counts this tier.
     pub fn of_tier(&self, tier: Tier) -> impl Iterator<Item = &Policy> {
-        self.0.iter().filter_map(move |entry| entry.policy(tier))
+        self.terms_of_tier(tier).map(|(policy, ..)| policy)
+    }
+
+    /// The same, with the routes that each counts, and the paths that do not cost 1.
+    pub fn terms_of_tier(
+        &self,
+        tier: Tier,
+    ) -> impl Iterator<Item = (&Policy, Counted, &BTreeMap<String, u32>)> {
+        self.0.iter().filter_map(move |entry| Some((entry.policy(tier)?, entry.counts, &entry.costs)))
     }
 }
 

@@ -5,15 +5,35 @@ use super::schema::{any, flag, free, list, object, or_null, shape, text};
 
 pub fn all() -> Vec<Operation> {
     let found = || object([("session", shape("Session")), ("user", shape("SessionUser"))]);
-    let signed = || object([("token", or_null(text())), ("user", shape("SessionUser")), ("redirect?", flag()), ("url?", or_null(text()))]);
+    let signed = || {
+        object([
+            ("token", or_null(text())),
+            ("user", shape("SessionUser")),
+            ("redirect?", flag()),
+            ("url?", or_null(text())),
+        ])
+    };
     let mut all = vec![
         post("/sign-up/email", "auth_sign_up", "Signs up")
-            .takes(object([("email", text()), ("password", text()), ("name", text()), ("rememberMe?", flag()), ("callbackURL?", text())]))
+            .takes(object([
+                ("email", text()),
+                ("password", text()),
+                ("name", text()),
+                ("rememberMe?", flag()),
+                ("callbackURL?", text()),
+            ]))
             .gives(signed()),
         post("/sign-in/email", "auth_sign_in", "Signs in")
-            .takes(object([("email", text()), ("password", text()), ("rememberMe?", flag()), ("callbackURL?", text())]))
+            .takes(object([
+                ("email", text()),
+                ("password", text()),
+                ("rememberMe?", flag()),
+                ("callbackURL?", text()),
+            ]))
             .gives(signed()),
-        post("/sign-out", "auth_sign_out", "Ends the session").may_take(free()).gives(object([("success", flag())])),
+        post("/sign-out", "auth_sign_out", "Ends the session")
+            .may_take(free())
+            .gives(object([("success", flag())])),
         get("/get-session", "auth_get_session", "The session, or null").gives(or_null(found())),
         get("/list-sessions", "auth_list_sessions", "The user's sessions").gives(list(shape("Session"))),
     ];
@@ -30,7 +50,12 @@ pub fn all() -> Vec<Operation> {
         ("get", "/list-accounts", "auth_list_accounts", "Ways in which the user signs in"),
         ("post", "/delete-user", "auth_delete_user", "Deletes the user"),
         ("post", "/change-email", "auth_change_email", "Changes the address"),
-        ("post", "/send-verification-email", "auth_send_verification", "Mails a link that verifies the address"),
+        (
+            "post",
+            "/send-verification-email",
+            "auth_send_verification",
+            "Mails a link that verifies the address",
+        ),
         ("post", "/request-password-reset", "auth_request_reset", "Mails a link that resets the password"),
         ("post", "/reset-password", "auth_reset_password", "Sets a new password"),
         ("get", "/error", "auth_error", "Where links lead that lead nowhere else"),
@@ -45,7 +70,12 @@ pub fn all() -> Vec<Operation> {
         ("post", "/admin/set-user-password", "auth_admin_set_user_password", "Sets a user's password"),
         ("post", "/admin/list-user-sessions", "auth_admin_list_user_sessions", "A user's sessions"),
         ("post", "/admin/revoke-user-session", "auth_admin_revoke_user_session", "Ends a session of a user"),
-        ("post", "/admin/revoke-user-sessions", "auth_admin_revoke_user_sessions", "Ends all sessions of a user"),
+        (
+            "post",
+            "/admin/revoke-user-sessions",
+            "auth_admin_revoke_user_sessions",
+            "Ends all sessions of a user",
+        ),
         ("post", "/admin/impersonate-user", "auth_admin_impersonate_user", "Acts as a user for an hour"),
         ("post", "/admin/stop-impersonating", "auth_admin_stop_impersonating", "Acts as oneself again"),
         ("post", "/admin/has-permission", "auth_admin_has_permission", "Whether a role may do something"),

@@ -27,7 +27,8 @@ fn document() -> Value {
     let mut paths: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for route in routes() {
         let operation = described.iter().find(|operation| operation.is_of(route));
-        let operation = operation.unwrap_or_else(|| panic!("{} {} is not described", route.method(), route.path()));
+        let operation =
+            operation.unwrap_or_else(|| panic!("{} {} is not described", route.method(), route.path()));
         let path = format!("/api{}", operation.path.trim_end_matches('/'));
         let members = paths.entry(path).or_default();
         members.insert(operation.method.to_owned(), of_route(route, operation));
@@ -100,9 +101,7 @@ fn of_route(route: &Route, operation: &Operation) -> Value {
 }
 
 fn shown(operation: &Operation, tag: &str, failure: &str, statuses: impl IntoIterator<Item = u16>) -> Value {
-    let named = |name: &str, place: &str, schema: &Value, required: bool| {
-        json!({ "name": name, "in": place, "required": required, "schema": schema })
-    };
+    let named = |name: &str, place: &str, schema: &Value, required: bool| json!({ "name": name, "in": place, "required": required, "schema": schema });
     let item = operation.item().map(|name| named(name, "path", &json!({ "type": "string" }), true));
     let query = operation.query.iter().map(|(name, schema)| named(name, "query", schema, false));
     let parameters: Vec<Value> = item.into_iter().chain(query).collect();
@@ -124,7 +123,8 @@ fn shown(operation: &Operation, tag: &str, failure: &str, statuses: impl IntoIte
         shown["parameters"] = parameters.into();
     }
     if let Some((body, required)) = &operation.body {
-        shown["requestBody"] = json!({ "required": required, "content": { "application/json": { "schema": body } } });
+        shown["requestBody"] =
+            json!({ "required": required, "content": { "application/json": { "schema": body } } });
     }
     shown
 }
@@ -149,7 +149,9 @@ fn lines(document: &Value) -> String {
     fn write(value: &Value, depth: usize) -> String {
         match value {
             Value::Object(members) if depth > 0 => {
-                let members = members.iter().map(|(name, value)| format!("{}:{}", json!(name), write(value, depth - 1)));
+                let members = members
+                    .iter()
+                    .map(|(name, value)| format!("{}:{}", json!(name), write(value, depth - 1)));
                 format!("{{\n{}\n}}", members.collect::<Vec<_>>().join(",\n"))
             }
             other => other.to_string(),

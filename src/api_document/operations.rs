@@ -105,23 +105,43 @@ fn said() -> Value {
 }
 
 pub fn all() -> Vec<Operation> {
-    [service(), compiling(), jobs(), tools(), configurations(), rule_sets(), keys(), admin_keys(), admin_limits(), admin_users(), storage()]
-        .into_iter()
-        .flatten()
-        .collect()
+    [
+        service(),
+        compiling(),
+        jobs(),
+        tools(),
+        configurations(),
+        rule_sets(),
+        keys(),
+        admin_keys(),
+        admin_limits(),
+        admin_users(),
+        storage(),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
 }
 
 fn service() -> Vec<Operation> {
     vec![
-        get("/", "show_index", "What there is")
-            .gives(object([("name", text()), ("version", text()), ("endpoints", map(text())), ("example", free())])),
+        get("/", "show_index", "What there is").gives(object([
+            ("name", text()),
+            ("version", text()),
+            ("endpoints", map(text())),
+            ("example", free()),
+        ])),
         get("/openapi.json", "show_openapi", "This document").gives(free()),
         get("/version", "show_version", "Which version serves").gives(shape("Version")),
         get("/turnstile-config", "show_turnstile_config", "Whether Turnstile is on")
             .gives(object([("siteKey", or_null(text())), ("enabled", flag())])),
-        get("/clerk-config", "show_clerk_config", "Whether Clerk is on").gives(object([("publishableKey", or_null(text()))])),
-        get("/sentry-config", "show_sentry_config", "Where browsers report errors")
-            .gives(object([("dsn", or_null(text())), ("release", or_null(text())), ("environment", text())])),
+        get("/clerk-config", "show_clerk_config", "Whether Clerk is on")
+            .gives(object([("publishableKey", or_null(text()))])),
+        get("/sentry-config", "show_sentry_config", "Where browsers report errors").gives(object([
+            ("dsn", or_null(text())),
+            ("release", or_null(text())),
+            ("environment", text()),
+        ])),
         get("/schemas", "show_schemas", "Shapes of configurations and compiles as JSON Schema")
             .gives(success([("schemas", map(free()))])),
         get("/auth/providers", "show_providers", "Ways to sign in").gives(success([
@@ -142,7 +162,8 @@ fn service() -> Vec<Operation> {
         get("/metrics/prometheus", "show_prometheus", "Everything, for Prometheus")
             .answers(200, "text/plain", text())
             .empty(304),
-        get("/rate-limit", "show_rate_limit", "The caller's own limits, free of charge").gives(shape("RateLimit")),
+        get("/rate-limit", "show_rate_limit", "The caller's own limits, free of charge")
+            .gives(shape("RateLimit")),
         get("/proxy/fetch", "fetch_by_get", "The text at a public https address")
             .query([("url", text()), ("turnstileToken", text())])
             .answers(200, "text/plain", text())
@@ -166,24 +187,43 @@ fn service() -> Vec<Operation> {
             .fails([422]),
         post("/webhooks/clerk", "receive_clerk", "Takes Clerk's news of users, signed as Svix does")
             .takes(free())
-            .gives(success([("event", text()), ("userId?", text()), ("deleted?", flag()), ("message?", text())]))
+            .gives(success([
+                ("event", text()),
+                ("userId?", text()),
+                ("deleted?", flag()),
+                ("message?", text()),
+            ]))
             .fails([401, 410, 503]),
     ]
 }
 
 fn notified() -> Value {
-    let delivery = object([("target", text()), ("success", flag()), ("statusCode?", count()), ("error?", text())]);
+    let delivery =
+        object([("target", text()), ("success", flag()), ("statusCode?", count()), ("error?", text())]);
     object([("success", flag()), ("event", text()), ("deliveries", list(delivery)), ("duration", text())])
 }
 
 fn compiling() -> Vec<Operation> {
     let batch = || {
-        let item = object([("id", text()), ("configuration", shape("Configuration")), ("preFetchedContent?", map(text())), ("benchmark?", flag())]);
-        object([("requests", list(item)), ("priority?", word(&["standard", "high", "low", "normal"])), ("turnstileToken?", text())])
+        let item = object([
+            ("id", text()),
+            ("configuration", shape("Configuration")),
+            ("preFetchedContent?", map(text())),
+            ("benchmark?", flag()),
+        ]);
+        object([
+            ("requests", list(item)),
+            ("priority?", word(&["standard", "high", "low", "normal"])),
+            ("turnstileToken?", text()),
+        ])
     };
     vec![
-        post("/compile", "compile_list", "Compiles a list").takes(shape("CompileRequest")).gives(shape("CompileResult")),
-        post("/compile/batch", "compile_batch", "Compiles up to 10 lists").takes(batch()).gives(shape("BatchResult")),
+        post("/compile", "compile_list", "Compiles a list")
+            .takes(shape("CompileRequest"))
+            .gives(shape("CompileResult")),
+        post("/compile/batch", "compile_batch", "Compiles up to 10 lists")
+            .takes(batch())
+            .gives(shape("BatchResult")),
         post("/compile/stream", "compile_stream", "Compiles a list and tells what happens meanwhile")
             .takes(shape("CompileRequest"))
             .answers(200, "text/event-stream", text()),
@@ -191,12 +231,16 @@ fn compiling() -> Vec<Operation> {
             .query([("turnstileToken", text())])
             .empty(101)
             .fails([426]),
-        post("/compile/async", "queue_list", "Compiles a list later")
-            .takes(shape("CompileRequest"))
-            .answers(202, JSON, shape("QueuedJob")),
-        post("/compile/batch/async", "queue_batch", "Compiles up to 100 lists later")
-            .takes(batch())
-            .answers(202, JSON, shape("QueuedJob")),
+        post("/compile/async", "queue_list", "Compiles a list later").takes(shape("CompileRequest")).answers(
+            202,
+            JSON,
+            shape("QueuedJob"),
+        ),
+        post("/compile/batch/async", "queue_batch", "Compiles up to 100 lists later").takes(batch()).answers(
+            202,
+            JSON,
+            shape("QueuedJob"),
+        ),
     ]
 }
 
@@ -205,12 +249,19 @@ fn jobs() -> Vec<Operation> {
         get("/queue/stats", "show_stats", "The caller's jobs in numbers").gives(shape("QueueStats")),
         get("/queue/history", "show_history", "The caller's last jobs").gives(shape("QueueHistory")),
         get("/queue/results/{id}", "show_results", "What came of a job").gives(shape("QueueResult")),
-        get("/queue/events/{id}", "watch_job", "What happens to a job, as server-sent events or over a WebSocket")
-            .answers(200, "text/event-stream", text())
-            .empty(101)
-            .fails([404]),
-        delete("/queue/cancel/{id}", "cancel_job", "Cancels a job that has not ended")
-            .gives(success([("cancelled", flag()), ("requestId", text()), ("status?", text())])),
+        get(
+            "/queue/events/{id}",
+            "watch_job",
+            "What happens to a job, as server-sent events or over a WebSocket",
+        )
+        .answers(200, "text/event-stream", text())
+        .empty(101)
+        .fails([404]),
+        delete("/queue/cancel/{id}", "cancel_job", "Cancels a job that has not ended").gives(success([
+            ("cancelled", flag()),
+            ("requestId", text()),
+            ("status?", text()),
+        ])),
     ]
 }
 
@@ -218,13 +269,20 @@ fn tools() -> Vec<Operation> {
     let rules_or_text = || object([("rules?", list(text())), ("text?", text()), ("turnstileToken?", text())]);
     vec![
         post("/validate", "validate_rules", "Tells the lines that are no rules")
-            .takes(object([("rules?", list(text())), ("text?", text()), ("strict?", flag()), ("turnstileToken?", text())]))
+            .takes(object([
+                ("rules?", list(text())),
+                ("text?", text()),
+                ("strict?", flag()),
+                ("turnstileToken?", text()),
+            ]))
             .gives(shape("ValidateResult")),
         post("/validate-rule", "validate_rule", "Tells what one rule is")
             .takes(object([("rule", text()), ("testUrl?", text()), ("strict?", flag())]))
             .gives(shape("RuleCheck"))
             .fails([422]),
-        post("/ast/parse", "parse_rules", "Parses rules to trees").takes(rules_or_text()).gives(shape("AstParseResult")),
+        post("/ast/parse", "parse_rules", "Parses rules to trees")
+            .takes(rules_or_text())
+            .gives(shape("AstParseResult")),
         post("/ast/walk", "walk_nodes", "The nodes of trees")
             .takes(object([
                 ("rules?", list(text())),
@@ -272,14 +330,31 @@ fn configurations() -> Vec<Operation> {
             ("limits", object([("maxSources", count()), ("maxExclusions", count())])),
             ("supportedSourceTypes", list(text())),
         ])),
-        post("/configuration/validate", "validate_configuration", "Everything that is wrong with a configuration")
-            .takes(config())
-            .gives(shape("ConfigurationCheck")),
-        post("/configuration/resolve", "resolve_configuration", "A configuration with another one laid over it")
-            .takes(object([("config", free()), ("override?", free()), ("applyEnvOverrides?", flag()), ("turnstileToken?", text())]))
-            .gives(success([("config", free())])),
+        post(
+            "/configuration/validate",
+            "validate_configuration",
+            "Everything that is wrong with a configuration",
+        )
+        .takes(config())
+        .gives(shape("ConfigurationCheck")),
+        post(
+            "/configuration/resolve",
+            "resolve_configuration",
+            "A configuration with another one laid over it",
+        )
+        .takes(object([
+            ("config", free()),
+            ("override?", free()),
+            ("applyEnvOverrides?", flag()),
+            ("turnstileToken?", text()),
+        ]))
+        .gives(success([("config", free())])),
         post("/configuration/create", "create_configuration", "Keeps a configuration for a day")
-            .takes(object([("config", free()), ("format?", word(&["json", "yaml"])), ("turnstileToken?", text())]))
+            .takes(object([
+                ("config", free()),
+                ("format?", word(&["json", "yaml"])),
+                ("turnstileToken?", text()),
+            ]))
             .gives(success([
                 ("id?", text()),
                 ("format?", text()),
@@ -331,9 +406,15 @@ fn rule_sets() -> Vec<Operation> {
     vec![
         get("/rules", "list_rule_sets", "The caller's rule sets")
             .gives(success([("items", list(shape("RuleSetSummary"))), ("total", count())])),
-        post("/rules", "create_rule_set", "Keeps a rule set").takes(sent(true)).answers(201, JSON, found()).fails([422]),
+        post("/rules", "create_rule_set", "Keeps a rule set")
+            .takes(sent(true))
+            .answers(201, JSON, found())
+            .fails([422]),
         get("/rules/{id}", "show_rule_set", "One rule set").gives(found()).fails([404]),
-        put("/rules/{id}", "update_rule_set", "Changes one").takes(sent(false)).gives(found()).fails([404, 422]),
+        put("/rules/{id}", "update_rule_set", "Changes one")
+            .takes(sent(false))
+            .gives(found())
+            .fails([404, 422]),
         delete("/rules/{id}", "delete_rule_set", "Deletes one").gives(said()).fails([404]),
     ]
 }
@@ -348,7 +429,8 @@ fn keys() -> Vec<Operation> {
                 ("expiresInDays?", count()),
             ]))
             .answers(201, JSON, shape("CreatedApiKey")),
-        get("/keys", "list_keys", "The caller's keys").gives(success([("keys", list(shape("ApiKey"))), ("total", count())])),
+        get("/keys", "list_keys", "The caller's keys")
+            .gives(success([("keys", list(shape("ApiKey"))), ("total", count())])),
         patch("/keys/{id}", "update_key", "Gives a key another name or other scopes")
             .takes(object([("name?", text()), ("scopes?", list(text()))]))
             .gives(success([
@@ -440,7 +522,12 @@ fn admin_limits() -> Vec<Operation> {
             .gives(acted())
             .fails([409]),
         put("/admin/limits/{identity}/override", "set_override", "Gives another quota")
-            .takes(object([("policy?", text()), ("value", count()), ("expiresAt?", any()), ("reason", text())]))
+            .takes(object([
+                ("policy?", text()),
+                ("value", count()),
+                ("expiresAt?", any()),
+                ("reason", text()),
+            ]))
             .gives(acted())
             .fails([409]),
         delete("/admin/limits/{identity}/override", "clear_override", "The policy's own quota again")
@@ -460,10 +547,20 @@ fn admin_users() -> Vec<Operation> {
     vec![
         post("/admin/auth/users", "create_user", "Makes a user")
             .takes(object([("email", text()), ("displayName?", text()), ("role?", text())]))
-            .answers(201, JSON, success([("user", object([("id", text()), ("email", text()), ("role", text())]))]))
+            .answers(
+                201,
+                JSON,
+                success([("user", object([("id", text()), ("email", text()), ("role", text())]))]),
+            )
             .fails([409]),
         get("/admin/users", "list_users", "Users, the newest first")
-            .query([("limit", count()), ("offset", count()), ("tier", text()), ("role", text()), ("search", text())])
+            .query([
+                ("limit", count()),
+                ("offset", count()),
+                ("tier", text()),
+                ("role", text()),
+                ("search", text()),
+            ])
             .gives(shape("UserPage")),
         get("/admin/users/{id}", "show_user", "One user").gives(shown()).fails([404]),
         patch("/admin/users/{id}", "update_user", "Changes tier or role")
@@ -477,8 +574,13 @@ fn admin_users() -> Vec<Operation> {
             .may_take(object([("reason?", text()), ("expires?", any())]))
             .gives(shown())
             .fails([404, 409]),
-        post("/admin/users/{id}/unban", "unban_user", "Lets a user in again").may_take(free()).gives(shown()).fails([404]),
-        delete("/admin/users/{id}/sessions", "end_sessions", "Ends all sessions of a user").gives(said()).fails([404]),
+        post("/admin/users/{id}/unban", "unban_user", "Lets a user in again")
+            .may_take(free())
+            .gives(shown())
+            .fails([404]),
+        delete("/admin/users/{id}/sessions", "end_sessions", "Ends all sessions of a user")
+            .gives(said())
+            .fails([404]),
     ]
 }
 
@@ -486,11 +588,16 @@ fn storage() -> Vec<Operation> {
     let deleted = || success([("deleted", count()), ("message", text())]);
     vec![
         get("/admin/storage/stats", "show_storage", "Counts").gives(shape("StorageStats")),
-        post("/admin/storage/clear-expired", "clear_expired", "Deletes what is over").may_take(free()).gives(deleted()),
-        post("/admin/storage/clear-cache", "clear_cache", "Empties the cache").may_take(free()).gives(deleted()),
+        post("/admin/storage/clear-expired", "clear_expired", "Deletes what is over")
+            .may_take(free())
+            .gives(deleted()),
+        post("/admin/storage/clear-cache", "clear_cache", "Empties the cache")
+            .may_take(free())
+            .gives(deleted()),
         get("/admin/storage/export", "export", "The first records as a file").gives(free()),
         post("/admin/storage/vacuum", "vacuum", "Tidies up").may_take(free()).gives(said()),
-        get("/admin/storage/tables", "list_tables", "Tables").gives(success([("tables", list(shape("StorageTable")))])),
+        get("/admin/storage/tables", "list_tables", "Tables")
+            .gives(success([("tables", list(shape("StorageTable")))])),
         post("/admin/storage/query", "query", "The first 1,000 rows of a SELECT")
             .takes(object([("sql", text())]))
             .gives(shape("QueryResult")),

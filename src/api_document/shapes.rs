@@ -3,7 +3,9 @@
 use compiler::Transformation;
 use serde_json::{Map, Value, json};
 
-use super::schema::{any, count, flag, free, list, map, number, object, or_null, shape, success, text, time, word, with};
+use super::schema::{
+    any, count, flag, free, list, map, number, object, or_null, shape, success, text, time, with, word,
+};
 
 const WINDOWS: [&str; 5] = ["fixed", "calendar", "sliding", "bucket", "concurrency"];
 const JOB_STATES: [&str; 7] =
@@ -31,7 +33,15 @@ fn compiling() -> Vec<(&'static str, Value)> {
         ("rulesIn", count()),
         ("excluded", count()),
         ("notIncluded", count()),
-        ("passes", list(object([("transformation", text()), ("linesIn", count()), ("linesOut", count()), ("dropped", count())]))),
+        (
+            "passes",
+            list(object([
+                ("transformation", text()),
+                ("linesIn", count()),
+                ("linesOut", count()),
+                ("dropped", count()),
+            ])),
+        ),
         ("conflictCount", count()),
         ("conflicts", list(object([("block", text()), ("allow", text())]))),
         ("linesOut", count()),
@@ -85,7 +95,15 @@ fn compiling() -> Vec<(&'static str, Value)> {
             "CompileMetrics",
             object([
                 ("totalDurationMs?", number()),
-                ("stages?", list(object([("name", text()), ("durationMs", number()), ("itemCount?", count()), ("itemsPerSecond?", number())]))),
+                (
+                    "stages?",
+                    list(object([
+                        ("name", text()),
+                        ("durationMs", number()),
+                        ("itemCount?", count()),
+                        ("itemsPerSecond?", number()),
+                    ])),
+                ),
                 ("sourceCount?", count()),
                 ("ruleCount?", count()),
                 ("outputRuleCount?", count()),
@@ -110,8 +128,25 @@ fn compiling() -> Vec<(&'static str, Value)> {
                 ("sources", list(shape("LevelReport"))),
                 ("list", shape("LevelReport")),
                 ("dropped?", list(shape("DroppedLine"))),
-                ("droppedByReason?", list(object([("source", source()), ("pass", text()), ("reason", text()), ("count", count())]))),
-                ("warnings?", list(object([("source", source()), ("pass", text()), ("text", text()), ("warning", text()), ("to", or_null(text()))]))),
+                (
+                    "droppedByReason?",
+                    list(object([
+                        ("source", source()),
+                        ("pass", text()),
+                        ("reason", text()),
+                        ("count", count()),
+                    ])),
+                ),
+                (
+                    "warnings?",
+                    list(object([
+                        ("source", source()),
+                        ("pass", text()),
+                        ("text", text()),
+                        ("warning", text()),
+                        ("to", or_null(text())),
+                    ])),
+                ),
                 ("warningCount?", count()),
             ]),
         ),
@@ -126,7 +161,10 @@ fn compiling() -> Vec<(&'static str, Value)> {
                 ("checksum?", text()),
                 ("cached?", flag()),
                 ("deduplicated?", flag()),
-                ("previousVersion?", object([("rules", list(text())), ("ruleCount", count()), ("compiledAt", time())])),
+                (
+                    "previousVersion?",
+                    object([("rules", list(text())), ("ruleCount", count()), ("compiledAt", time())]),
+                ),
             ]),
         ),
         (
@@ -165,10 +203,14 @@ fn rules() -> Vec<(&'static str, Value)> {
         ("isException?", flag()),
     ]);
     let changed = || object([("added", count()), ("removed", count())]);
-    let side = || object([("name?", text()), ("version?", text()), ("timestamp?", text()), ("ruleCount", count())]);
+    let side =
+        || object([("name?", text()), ("version?", text()), ("timestamp?", text()), ("ruleCount", count())]);
     let faults = || list(object([("line", count()), ("rule", text()), ("message", text())]));
     vec![
-        ("AstNode", json!({ "type": "object", "required": ["type"], "properties": { "type": text() }, "additionalProperties": true })),
+        (
+            "AstNode",
+            json!({ "type": "object", "required": ["type"], "properties": { "type": text() }, "additionalProperties": true }),
+        ),
         (
             "ValidationError",
             object([
@@ -228,13 +270,31 @@ fn rules() -> Vec<(&'static str, Value)> {
             "AstParseResult",
             success([
                 ("parsedRules", list(shape("ParsedRule"))),
-                ("summary", object([("total", count()), ("successful", count()), ("failed", count()), ("byCategory", map(count())), ("byType", map(count()))])),
+                (
+                    "summary",
+                    object([
+                        ("total", count()),
+                        ("successful", count()),
+                        ("failed", count()),
+                        ("byCategory", map(count())),
+                        ("byType", map(count())),
+                    ]),
+                ),
             ]),
         ),
         (
             "WalkResult",
             success([
-                ("nodes", list(object([("type", text()), ("depth", count()), ("key?", text()), ("index?", count()), ("node", any())]))),
+                (
+                    "nodes",
+                    list(object([
+                        ("type", text()),
+                        ("depth", count()),
+                        ("key?", text()),
+                        ("index?", count()),
+                        ("node", any()),
+                    ])),
+                ),
                 ("summary", free()),
                 ("duration", text()),
             ]),
@@ -258,19 +318,25 @@ fn rules() -> Vec<(&'static str, Value)> {
                 ("generatorVersion", text()),
                 ("original", side()),
                 ("current", side()),
-                ("summary", object([
-                    ("originalCount", count()),
-                    ("newCount", count()),
-                    ("addedCount", count()),
-                    ("removedCount", count()),
-                    ("unchangedCount", count()),
-                    ("netChange", json!({ "type": "integer" })),
-                    ("percentageChange", number()),
-                    ("categoryBreakdown", map(changed())),
-                ])),
+                (
+                    "summary",
+                    object([
+                        ("originalCount", count()),
+                        ("newCount", count()),
+                        ("addedCount", count()),
+                        ("removedCount", count()),
+                        ("unchangedCount", count()),
+                        ("netChange", json!({ "type": "integer" })),
+                        ("percentageChange", number()),
+                        ("categoryBreakdown", map(changed())),
+                    ]),
+                ),
                 ("added", list(change.clone())),
                 ("removed", list(change)),
-                ("domainChanges", list(object([("domain", text()), ("added", count()), ("removed", count())]))),
+                (
+                    "domainChanges",
+                    list(object([("domain", text()), ("added", count()), ("removed", count())])),
+                ),
             ]),
         ),
         (
@@ -327,8 +393,25 @@ fn jobs() -> Vec<(&'static str, Value)> {
                 ("rules?", list(text())),
                 ("ruleCount?", or_null(count())),
                 ("compiledAt?", time()),
-                ("items?", list(object([("id", text()), ("requestId", text()), ("status", text()), ("ruleCount?", count()), ("error?", text())]))),
-                ("jobInfo?", object([("configName", text()), ("duration", count()), ("timestamp", count()), ("error?", text())])),
+                (
+                    "items?",
+                    list(object([
+                        ("id", text()),
+                        ("requestId", text()),
+                        ("status", text()),
+                        ("ruleCount?", count()),
+                        ("error?", text()),
+                    ])),
+                ),
+                (
+                    "jobInfo?",
+                    object([
+                        ("configName", text()),
+                        ("duration", count()),
+                        ("timestamp", count()),
+                        ("error?", text()),
+                    ]),
+                ),
             ]),
         ),
     ]
@@ -351,12 +434,22 @@ fn keeping() -> Vec<(&'static str, Value)> {
         ("RuleSet", with("RuleSetSummary", [("rules", list(text()))])),
         (
             "SavedConfiguration",
-            object([("id", text()), ("name", text()), ("description", or_null(text())), ("createdAt", time()), ("updatedAt", time())]),
+            object([
+                ("id", text()),
+                ("name", text()),
+                ("description", or_null(text())),
+                ("createdAt", time()),
+                ("updatedAt", time()),
+            ]),
         ),
         ("Issue", object([("path", text()), ("message", text()), ("code", text())])),
         (
             "ConfigurationCheck",
-            success([("valid", flag()), ("errors?", list(shape("Issue"))), ("warnings?", list(shape("Issue")))]),
+            success([
+                ("valid", flag()),
+                ("errors?", list(shape("Issue"))),
+                ("warnings?", list(shape("Issue"))),
+            ]),
         ),
         (
             "ApiKey",
@@ -408,7 +501,12 @@ fn limits() -> Vec<(&'static str, Value)> {
         ),
         (
             "RateLimit",
-            success([("identity", text()), ("tier", text()), ("timestamp", time()), ("policies", list(shape("PolicyStanding")))]),
+            success([
+                ("identity", text()),
+                ("tier", text()),
+                ("timestamp", time()),
+                ("policies", list(shape("PolicyStanding"))),
+            ]),
         ),
         (
             "Exception",
@@ -533,7 +631,15 @@ fn admin() -> Vec<(&'static str, Value)> {
                 ("updatedAt", time()),
             ]),
         ),
-        ("UserPage", success([("users", list(shape("AdminUser"))), ("total", count()), ("limit", count()), ("offset", count())])),
+        (
+            "UserPage",
+            success([
+                ("users", list(shape("AdminUser"))),
+                ("total", count()),
+                ("limit", count()),
+                ("offset", count()),
+            ]),
+        ),
         (
             "AdminKey",
             object([
@@ -567,7 +673,15 @@ fn admin() -> Vec<(&'static str, Value)> {
             ]),
         ),
         ("StorageTable", object([("name", text()), ("type", text())])),
-        ("QueryResult", success([("rows", list(free())), ("rowCount", count()), ("columns", list(text())), ("meta?", free())])),
+        (
+            "QueryResult",
+            success([
+                ("rows", list(free())),
+                ("rowCount", count()),
+                ("columns", list(text())),
+                ("meta?", free()),
+            ]),
+        ),
         (
             "PolicyTerms",
             object([
@@ -576,6 +690,8 @@ fn admin() -> Vec<(&'static str, Value)> {
                 ("quota", or_null(count())),
                 ("window", word(&WINDOWS)),
                 ("windowMs", count()),
+                ("counts", word(&["requests", "reads"])),
+                ("costs", map(count())),
                 ("onOutage", word(&["admit", "refuse"])),
                 ("shadow", flag()),
             ]),
@@ -646,7 +762,12 @@ fn service() -> Vec<(&'static str, Value)> {
                 ("services", map(free())),
                 (
                     "checks",
-                    list(object([("service", text()), ("status", state()), ("latencyMs", or_null(count())), ("message", or_null(text()))])),
+                    list(object([
+                        ("service", text()),
+                        ("status", state()),
+                        ("latencyMs", or_null(count())),
+                        ("message", or_null(text())),
+                    ])),
                 ),
             ]),
         ),
@@ -657,10 +778,19 @@ fn service() -> Vec<(&'static str, Value)> {
                 ("timestamp", time()),
                 (
                     "endpoints",
-                    map(object([("count", count()), ("success", count()), ("failed", count()), ("avgDuration", number()), ("errors", map(count()))])),
+                    map(object([
+                        ("count", count()),
+                        ("success", count()),
+                        ("failed", count()),
+                        ("avgDuration", number()),
+                        ("errors", map(count())),
+                    ])),
                 ),
             ]),
         ),
-        ("Version", json!({ "type": "object", "required": ["success", "version"], "properties": { "success": flag(), "version": text() }, "additionalProperties": true })),
+        (
+            "Version",
+            json!({ "type": "object", "required": ["success", "version"], "properties": { "success": flag(), "version": text() }, "additionalProperties": true }),
+        ),
     ]
 }

@@ -100,7 +100,8 @@ pub fn frontend_host(key: &str) -> Option<String> {
     let encoded = key.strip_prefix("pk_test_").or_else(|| key.strip_prefix("pk_live_"))?;
     let decoded = String::from_utf8(STANDARD_NO_PAD.decode(encoded.trim_end_matches('=')).ok()?).ok()?;
     let host = decoded.strip_suffix('$')?;
-    (host.contains('.') && !host.contains('$')).then(|| host.to_owned())
+    let is_of_a_host = |sign: u8| sign.is_ascii_alphanumeric() || matches!(sign, b'.' | b'-' | b':');
+    (host.contains('.') && host.bytes().all(is_of_a_host)).then(|| host.to_owned())
 }
 
 /// What tells the cookies of this instance from those of others on the same domain.

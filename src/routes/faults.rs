@@ -71,6 +71,7 @@ pub async fn fill_registry(app: App, admitted: Admitted) -> ApiResult {
             used: number % 11,
             reset_at: now + 600_000,
             n_refused: number % 7,
+            n_shadowed: 0,
             banned: false,
             overridden: false,
             near: number % 11 >= 8,

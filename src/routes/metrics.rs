@@ -6,15 +6,18 @@ use durable::call::CallError;
 use durable::live_registry::wire::Cost;
 use durable::service_metrics::wire::{Metrics, Tally};
 use futures::join;
+use limits::UnixMillis;
 use serde::Serialize;
 use serde_json::json;
 use sha2::{Digest, Sha256};
+use worker::console_error;
 
 use crate::admission::Admitted;
 use crate::app::{App, iso_time};
 use crate::error::{ApiError, ApiResult};
 use crate::reply::{Body, Reply};
 use crate::router::is_within;
+use crate::store::jobs::{self, Unfinished};
 
 /// Endpoints that are shown even if nobody used them.
 const ALWAYS_SHOWN: [&str; 3] = ["/compile", "/compile/stream", "/compile/batch"];
@@ -62,13 +65,17 @@ pub async fn show_metrics(app: App, admitted: Admitted) -> ApiResult {
     unless_known(&admitted, &endpoints.to_string(), reply)
 }
 
-/// `GET /metrics/prometheus`: all routes and what limiting cost, since they are counted, and the hosts of sources that
-/// are left alone.
+/// `GET /metrics/prometheus`: all routes and what limiting cost, since they are counted, the hosts of sources that are
+/// left alone, and the jobs that have not ended. Of jobs nothing is told while D1 can't be asked.
 pub async fn show_prometheus(app: App, admitted: Admitted) -> ApiResult {
-    let (metrics, registry) = (app.metrics()?, app.registry()?);
-    let (metrics, cost) = join!(metrics.read(), registry.cost());
+    let (metrics, registry, database) = (app.metrics()?, app.registry()?, app.d1()?);
+    let (metrics, cost, unfinished) =
+        join!(metrics.read(), registry.cost(), jobs::count_unfinished(&database));
     let cost = cost.map_err(|error| ApiError::unavailable("The live view", error))?;
-    let text = exposition(&metrics.map_err(of_metrics)?, &cost);
+    let unfinished = unfinished.inspect_err(|error| {
+        console_error!("{}", json!({ "level": "error", "what": "metrics", "cause": error.to_string() }));
+    });
+    let text = exposition(&metrics.map_err(of_metrics)?, &cost, unfinished.ok().as_ref(), app.now);
     let body = Body::Text { media_type: PROMETHEUS, text: text.clone() };
     let reply = Reply { body, ..Reply::empty(200) }.with_header("Cache-Control", "no-cache");
     unless_known(&admitted, &text, reply)
@@ -123,7 +130,7 @@ fn n_good(tally: &Tally) -> u64 {
 }
 
 /// Everything, as Prometheus reads it.
-fn exposition(metrics: &Metrics, cost: &Cost) -> String {
+fn exposition(metrics: &Metrics, cost: &Cost, unfinished: Option<&Unfinished>, now: UnixMillis) -> String {
     let mut text = Exposition::default();
 
     let name = "bloqr_requests_total";
@@ -161,6 +168,15 @@ fn exposition(metrics: &Metrics, cost: &Cost) -> String {
     );
     for breaker in &metrics.breakers {
         text.sample(name, &[("host", breaker.host.as_str())], u64::from(breaker.is_open));
+    }
+
+    if let Some(Unfinished { n, oldest }) = unfinished {
+        let name = "bloqr_jobs_unfinished";
+        text.family(name, "gauge", "Jobs of all users that have not ended.");
+        text.sample(name, &[], *n);
+        let name = "bloqr_jobs_oldest_unfinished_ms";
+        text.family(name, "gauge", "Milliseconds since the oldest of these jobs was accepted.");
+        text.sample(name, &[], oldest.map_or(0, |oldest| UnixMillis(oldest).until(now)));
     }
 
     for (name, n, help) in [
@@ -260,7 +276,8 @@ mod tests {
             at: 1_800_000_000_000,
         };
         let cost = Cost { admits: 3, lag_ms_total: 9, ..Cost::default() };
-        let text = exposition(&metrics, &cost);
+        let unfinished = Unfinished { n: 2, oldest: Some(4_000) };
+        let text = exposition(&metrics, &cost, Some(&unfinished), UnixMillis(9_000));
         let expected = r#"# HELP bloqr_requests_total Requests answered, by route.
 # TYPE bloqr_requests_total counter
 bloqr_requests_total{endpoint="/a",outcome="success"} 2
@@ -280,12 +297,21 @@ bloqr_request_errors_total{endpoint="/a",code="x"} 1
 # TYPE bloqr_source_host_open gauge
 bloqr_source_host_open{host="a.example"} 1
 bloqr_source_host_open{host="b.example:8080"} 0
+# HELP bloqr_jobs_unfinished Jobs of all users that have not ended.
+# TYPE bloqr_jobs_unfinished gauge
+bloqr_jobs_unfinished 2
+# HELP bloqr_jobs_oldest_unfinished_ms Milliseconds since the oldest of these jobs was accepted.
+# TYPE bloqr_jobs_oldest_unfinished_ms gauge
+bloqr_jobs_oldest_unfinished_ms 5000
 # HELP bloqr_limiter_admits_total Requests admitted.
 # TYPE bloqr_limiter_admits_total counter
 bloqr_limiter_admits_total 3
 "#;
         assert!(text.starts_with(expected), "{text}");
         assert!(text.ends_with("\nbloqr_limiter_report_lag_ms_total 9\n"), "{text}");
+
+        let unknown = exposition(&metrics, &cost, None, UnixMillis(9_000));
+        assert!(!unknown.contains("bloqr_jobs"), "{unknown}");
     }
 
     #[test]

@@ -42,6 +42,15 @@ pub struct Count {
     pub total_ms: u64,
 }
 
+/// The jobs that have not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Unfinished {
+    /// How many there are.
+    pub n: u64,
+    /// When the oldest of them was accepted.
+    pub oldest: Option<u64>,
+}
+
 /// Records a job as it stands, if its user still exists. An end that is recorded stays.
 ///
 /// # Errors
@@ -99,6 +108,17 @@ pub async fn count_by_status(database: &D1Database, owner: UserId) -> Result<Vec
         )
         .bind(&[owner.to_string().into()])?;
     query.all().await?.results()
+}
+
+/// The jobs of all users that have not ended.
+///
+/// # Errors
+/// If D1 can't be asked.
+pub async fn count_unfinished(database: &D1Database) -> Result<Unfinished> {
+    let query =
+        database.prepare("SELECT count(*) AS n, min(created_at) AS oldest FROM job WHERE ended_at IS NULL");
+    let found = query.first(None).await?;
+    found.ok_or_else(|| worker::Error::RustError("a count has no row".to_owned()))
 }
 
 /// Deletes the record of jobs that were accepted before then.

@@ -38,7 +38,7 @@ const SETTLE_AT_ONCE: u32 = 50;
 
 /// `GET /admin/limits`: the identities seen lately, with the age of each row.
 ///
-/// `filter` (near, refused, banned, overridden), `search` (a part of the name), `sort` (recent, level, refused,
+/// `filter` (near, refused, banned, overridden, shadowed), `search` (a part of the name), `sort` (recent, level, refused,
 /// name), `limit` (1 to 500), `after` (the `next` of the page before).
 pub async fn list_identities(app: App, admitted: Admitted) -> ApiResult {
     let asked = Parameters::of(&admitted)?;

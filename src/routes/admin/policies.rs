@@ -11,13 +11,15 @@ use crate::reply::Reply;
 /// `GET /admin/policies`: every policy of every tier, as it is after `RATE_LIMIT_POLICIES`.
 pub async fn list_policies(app: App, _admitted: Admitted) -> ApiResult {
     let policies = Tier::ALL.into_iter().flat_map(|tier| {
-        app.config.policies.of_tier(tier).map(move |policy| {
+        app.config.policies.terms_of_tier(tier).map(move |(policy, counts, costs)| {
             json!({
                 "tier": tier.name(),
                 "name": policy.name(),
                 "quota": policy.quota().limit(),
                 "window": window_name(policy.window()),
                 "windowMs": policy.window().ms(),
+                "counts": counts,
+                "costs": costs,
                 "onOutage": match policy.outage() {
                     OnOutage::Admit => "admit",
                     OnOutage::Refuse => "refuse",

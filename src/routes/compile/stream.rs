@@ -7,7 +7,7 @@ use durable::artifact::wire::Metrics;
 use futures::channel::mpsc::{Sender, channel};
 use futures::{SinkExt, StreamExt};
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 use wasm_bindgen_futures::spawn_local;
 use worker::console_error;
 
@@ -32,6 +32,8 @@ struct Outcome<'a> {
     rule_count: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     metrics: Option<&'a Metrics>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<&'a Map<String, Value>>,
     /// Its rules are sent, too.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous_version: Option<Value>,
@@ -84,6 +86,7 @@ async fn send_result(sender: &mut Frames, product: Product) -> Result<(), ApiErr
         rules: [],
         rule_count: product.rule_count(),
         metrics: product.metrics(),
+        report: product.report(),
         previous_version: product.previous(),
     };
     let outcome =

@@ -152,6 +152,11 @@ impl Product {
         self.benchmark.then_some(&self.made.metrics)
     }
 
+    /// What happened to its lines, if that was asked for.
+    pub fn report(&self) -> Option<&Map<String, Value>> {
+        self.made.report.as_ref()
+    }
+
     /// The list before, as far as it is told without its rules.
     pub fn previous(&self) -> Option<Value> {
         let previous = self.made.previous.as_ref()?;
@@ -229,7 +234,7 @@ impl Product {
             rule_count: made.rule_count,
             compiled_at: self.compiled_at(),
             metrics: self.metrics(),
-            report: made.report.as_ref(),
+            report: self.report(),
             checksum: made.checksum.as_deref(),
             cached: made.cached.then_some(true),
             deduplicated: made.deduplicated.then_some(true),

@@ -8,7 +8,8 @@ use crate::{plain, small};
 #[tokio::test]
 async fn pages_and_their_files() {
     let client = Client::new(plain());
-    let pages = ["/", "/sign-in", "/api-docs", "/api-keys", "/compiler", "/admin/users", "/validation", "/deep/link"];
+    let pages =
+        ["/", "/sign-in", "/api-docs", "/api-keys", "/compiler", "/admin/users", "/validation", "/deep/link"];
     for path in pages {
         let page = client.navigate(path).await;
         assert_eq!((page.status, page.header("content-type")), (200, "text/html; charset=utf-8"), "{path}");

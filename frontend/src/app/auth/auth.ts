@@ -14,8 +14,14 @@ type Client = ReturnType<typeof makeClient>;
 /** How often a page that is seen asks whether its session still is one, in milliseconds. */
 const RECHECK_MS = 15_000;
 
+/** How long the last refusal for too many attempts asked to wait, in seconds. The client's errors lack it. */
+let waitSeconds = 0;
+
 function makeClient() {
-  return createAuthClient({ baseURL: `${location.origin}/api/auth` });
+  const onError = ({ response }: { response: Response }) => {
+    if (response.status === 429) waitSeconds = Number(response.headers.get('X-Retry-After') ?? 0);
+  };
+  return createAuthClient({ baseURL: `${location.origin}/api/auth`, fetchOptions: { onError } });
 }
 
 /** Who uses the console, and how they come and go. */
@@ -74,7 +80,8 @@ export class Auth {
       this.found.set({ user: data.user as unknown as User, token: data.session.token, session: data.session.id });
       return;
     }
-    this.found.set(await this.askForClerks());
+    const found = await this.askForClerks();
+    if (found !== undefined || this.found() === undefined) this.found.set(found ?? null);
   }
 
   async signIn(email: string, password: string, rememberMe: boolean): Promise<void> {
@@ -117,19 +124,20 @@ export class Auth {
     if (this.found() === null) this.ended.set('You were signed out: your session has ended.');
   }
 
-  /** Who came by Clerk. Its code is fetched by those alone who did so before. */
-  private async askForClerks(): Promise<{ user: User; session: string } | null> {
+  /** Who came by Clerk; undefined if that can't be learned now. Its code is fetched by those alone who came so before. */
+  private async askForClerks(): Promise<{ user: User; session: string } | null | undefined> {
     if (!this.clerk.wasUsed()) return null;
     try {
       const token = await this.clerk.token();
       if (!token) return null;
       const response = await fetch('/api/auth/session', { headers: { Authorization: `Bearer ${token}` } });
-      if (!response.ok) return null;
+      if (response.status === 401) return null;
+      if (!response.ok) return undefined;
       const { user, session } = (await response.json()) as { user: User; session: { id: string } };
       return { user, session: session.id };
     } catch {
-      // Clerk out of reach is as if nobody had come by it; the page offers to sign in.
-      return null;
+      // Clerk is out of reach: whoever was signed in stays so.
+      return undefined;
     }
   }
 }
@@ -137,7 +145,7 @@ export class Auth {
 /** An error of Better Auth's client as every other problem. */
 export function problemOf(error: { status: number; message?: string; code?: string }): ApiProblem {
   if (error.status === 429) {
-    return new ApiProblem(429, 'Too many attempts. Wait a moment and try again.', error.code ?? '', Date.now() + 10_000);
+    return new ApiProblem(429, 'Too many attempts.', error.code ?? '', Date.now() + Math.max(1, waitSeconds) * 1000);
   }
   if (error.status === 503) return new ApiProblem(503, 'Signing in is out of reach at the moment.', error.code ?? '');
   const message = error.message ?? (error.status === 0 ? 'The service can’t be reached.' : 'That did not work.');

@@ -119,6 +119,7 @@ export class Turnstile {
         else reject(new ApiProblem(0, BLOCKED));
       };
       script.onerror = () => reject(new ApiProblem(0, BLOCKED));
+      setTimeout(() => reject(new ApiProblem(0, BLOCKED)), PATIENCE_MS);
       document.head.append(script);
     }).catch((error: unknown) => {
       this.script = undefined;

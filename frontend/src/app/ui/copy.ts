@@ -1,4 +1,4 @@
-import { ChangeDetectionStrategy, Component, input, signal } from '@angular/core';
+import { ChangeDetectionStrategy, Component, input, output, signal } from '@angular/core';
 import { MatButton } from '@angular/material/button';
 import { LucideCheck, LucideCopy } from '@lucide/angular';
 
@@ -22,12 +22,14 @@ import { LucideCheck, LucideCopy } from '@lucide/angular';
 export class Copy {
   readonly text = input.required<string>();
   readonly label = input('Copy');
+  readonly copied = output<void>();
   protected readonly state = signal<'' | 'copied' | 'failed'>('');
 
   protected async copy(): Promise<void> {
     try {
       await navigator.clipboard.writeText(this.text());
       this.state.set('copied');
+      this.copied.emit();
     } catch {
       // The browser may forbid it; the text is on the page.
       this.state.set('failed');

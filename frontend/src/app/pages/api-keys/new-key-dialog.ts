@@ -2,17 +2,17 @@ import { ChangeDetectionStrategy, Component, inject, signal } from '@angular/cor
 import { takeUntilDestroyed } from '@angular/core/rxjs-interop';
 import { MatButton } from '@angular/material/button';
 import { MAT_DIALOG_DATA, MatDialogModule, MatDialogRef } from '@angular/material/dialog';
-import { LucideCheck, LucideCopy } from '@lucide/angular';
 import { filter, merge } from 'rxjs';
 
 import type { Schema } from '../../api/api';
 import { Confirm } from '../../ui/confirm';
+import { Copy } from '../../ui/copy';
 
 /** Shows a new key. Nobody can show it again, so it is not closed uncopied without being asked. */
 @Component({
   selector: 'app-new-key-dialog',
   changeDetection: ChangeDetectionStrategy.OnPush,
-  imports: [LucideCheck, LucideCopy, MatButton, MatDialogModule],
+  imports: [Copy, MatButton, MatDialogModule],
   templateUrl: './new-key-dialog.html',
   styleUrl: './new-key-dialog.scss',
 })
@@ -21,9 +21,7 @@ export class NewKeyDialog {
   private readonly confirm = inject(Confirm);
   protected readonly key = inject<Schema<'CreatedApiKey'>>(MAT_DIALOG_DATA);
   protected readonly example = exampleFor(this.key);
-  /** What was copied last, or could not be. */
-  protected readonly copied = signal<'' | 'key' | 'example' | 'nothing'>('');
-  private readonly wasCopied = signal(false);
+  protected readonly wasCopied = signal(false);
   private isAsking = false;
 
   constructor() {
@@ -32,22 +30,6 @@ export class NewKeyDialog {
     merge(escapes, this.dialog.backdropClick())
       .pipe(takeUntilDestroyed())
       .subscribe(() => void this.close());
-  }
-
-  protected async copy(what: 'key' | 'example'): Promise<void> {
-    try {
-      await navigator.clipboard.writeText(what === 'key' ? this.key.key : this.example);
-      this.copied.set(what);
-      this.wasCopied.set(true);
-    } catch {
-      // The browser may forbid it; the key is there to be selected.
-      this.copied.set('nothing');
-    }
-  }
-
-  /** The browser's own copying, of a text that was selected. */
-  protected noteCopy(): void {
-    this.wasCopied.set(true);
   }
 
   protected async close(): Promise<void> {

@@ -12,8 +12,7 @@ import { Problem } from '../../../ui/problem';
 import { Skeleton } from '../../../ui/skeleton';
 import { Polled } from '../overview/polled';
 
-/** A policy, with the routes that it counts and what they cost. */
-type Terms = Schema<'PolicyTerms'> & { counts?: string; costs?: Record<string, number> };
+type Terms = Schema<'PolicyTerms'>;
 
 const POLL_MS = 5000;
 const PAGE = 100;
@@ -43,7 +42,7 @@ const UNITS: [string, number][] = [
 export class AdminPolicies {
   private readonly api = inject(Api);
 
-  protected readonly policies = new Polled(async (): Promise<Terms[]> => (await ok(this.api.GET('/api/admin/policies'))).policies);
+  protected readonly policies = new Polled(async () => (await ok(this.api.GET('/api/admin/policies'))).policies);
   protected readonly cost = new Polled(() => ok(this.api.GET('/api/admin/limits/cost')));
   protected readonly shadowed = new Polled(() => this.list());
   /** Where each page of the list begins; the last is the one that is shown. */
