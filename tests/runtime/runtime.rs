@@ -183,10 +183,10 @@ pub fn xtask() -> Command {
     command
 }
 
-/// A program of `tests/clients`, run by the Node.js that comes with the tools.
+/// A program below `tests`, run by the Node.js that comes with the tools.
 pub fn node(program: &str) -> Command {
     let mut command = Command::new(root().join("node_modules/.bin/node"));
-    command.current_dir(root()).arg(format!("tests/clients/{program}")).stdin(Stdio::null());
+    command.current_dir(root()).arg(format!("tests/{program}")).stdin(Stdio::null());
     command
 }
 

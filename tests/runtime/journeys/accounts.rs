@@ -78,7 +78,7 @@ async fn satisfies_the_client(mode: &'static str, base_url: Option<&'static str>
     assert_eq!(n_admins, 1);
     runtime.restart();
 
-    let mut client = node("better-auth.mjs");
+    let mut client = node("clients/better-auth.mjs");
     let origin = base_url.unwrap_or(&runtime.url);
     client.args(["--base", &runtime.url, "--mode", mode, "--origin", origin]);
     client.args(["--admin-email", admin, "--admin-password", PASSWORD, "--mail", &mailbox.shown_at()]);
@@ -108,7 +108,7 @@ async fn hashes_are_those_of_better_auth() {
     runtime.stop();
 
     let password = "P\u{e4}ssw\u{f6}rd-\u{fb01}-\u{2460}";
-    let hashed = node("hashes.mjs").args(["--hash", password]).output().unwrap();
+    let hashed = node("clients/hashes.mjs").args(["--hash", password]).output().unwrap();
     let hash = String::from_utf8(hashed.stdout).unwrap();
     let of = "user_id = (SELECT id FROM users WHERE email = ?1) AND provider_id = 'credential'";
     let database = d1(&runtime.state());
@@ -117,7 +117,7 @@ async fn hashes_are_those_of_better_auth() {
     let get = format!("SELECT password FROM account WHERE {of}");
     let stored: String = database.query_row(&get, ["out@example.com"], |row| row.get(0)).unwrap();
     drop(database);
-    let verifies = |password| node("hashes.mjs").args(["--verify", &stored, password]).status().unwrap();
+    let verifies = |password| node("clients/hashes.mjs").args(["--verify", &stored, password]).status().unwrap();
     assert_eq!(verifies(PASSWORD).code(), Some(0));
     assert_eq!(verifies("password-two").code(), Some(1));
 

@@ -82,7 +82,7 @@ fn is_verified_by_svix(received: &Received, family: &str) -> bool {
     let fields = ["id", "timestamp", "signature"].map(|name| format!("{family}-{name}"));
     let headers: Value = fields.iter().map(|name| (name.clone(), json!(received.headers[name]))).collect();
     let asked = json!({ "secret": Hooks::SECRET, "body": received.body, "headers": headers });
-    let mut svix = node("webhook.mjs").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut svix = node("clients/webhook.mjs").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     svix.stdin.take().unwrap().write_all(format!("{asked}\n").as_bytes()).unwrap();
     let output = svix.wait_with_output().unwrap();
     serde_json::from_slice::<Value>(&output.stdout).unwrap() == json!({ "valid": true })

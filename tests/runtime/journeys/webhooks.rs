@@ -274,7 +274,7 @@ async fn messages_of_the_real_svix_are_taken() {
     let secret = "whsec_ZmFrZS1kZXZlbG9wbWVudC1zZWNyZXQ=";
     let asked =
         |timestamp: u64| json!({ "secret": secret, "id": message, "timestamp": timestamp, "body": body });
-    let mut svix = node("webhook.mjs").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut svix = node("clients/webhook.mjs").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
     let lines = format!("{}\n{}\n", asked(now_s()), asked(now_s() - 301));
     svix.stdin.take().unwrap().write_all(lines.as_bytes()).unwrap();
     let output = svix.wait_with_output().unwrap();

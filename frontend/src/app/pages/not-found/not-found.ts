@@ -2,17 +2,17 @@ import { ChangeDetectionStrategy, Component, inject } from '@angular/core';
 import { Router, RouterLink } from '@angular/router';
 import { MatButton } from '@angular/material/button';
 
-import { Empty } from '../../ui/empty';
+import { Page } from '../../ui/page';
 
 /** No such page, or none for this user. */
 @Component({
   selector: 'app-not-found',
   changeDetection: ChangeDetectionStrategy.OnPush,
-  imports: [Empty, MatButton, RouterLink],
+  imports: [MatButton, Page, RouterLink],
   template: `
-    <app-empty [heading]="heading" [text]="text">
-      <a matButton="filled" routerLink="/">To the first page</a>
-    </app-empty>
+    <app-page [heading]="heading" [about]="text">
+      <div><a matButton="filled" routerLink="/">To the first page</a></div>
+    </app-page>
   `,
 })
 export class NotFound {
