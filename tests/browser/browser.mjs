@@ -75,6 +75,7 @@ export async function ask(method, path, { body, headers = {}, from = network(), 
     method,
     headers: {
       'CF-Connecting-IP': from,
+      Origin: settings.url,
       ...(body === undefined ? {} : { 'Content-Type': 'application/json' }),
       ...(isAdmin ? { 'X-Admin-Key': settings.adminKey } : {}),
       ...headers,

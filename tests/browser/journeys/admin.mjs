@@ -1,6 +1,6 @@
 // What admins have besides counters: the overview, users, audit, storage, policies.
 
-import { Person, account, ask, check, same, settings, smallList, step, travel, until } from '../browser.mjs';
+import { Person, account, ask, check, same, smallList, step, travel, until } from '../browser.mjs';
 
 await travel(async () => {
   step('the admin’s pages are nobody else’s');
@@ -28,12 +28,8 @@ await travel(async () => {
   const dialog = '[role="dialog"]';
   await admin.page.locator(dialog).waitFor();
   const email = `made-${Date.now().toString(36)}@example.org`;
-  await admin.fill({ Email: email });
-  for (const [label, value] of [['Name', 'Made'], ['Name (optional)', 'Made'], ['Password', 'a-password-of-a-test'], ['Password (optional)', 'a-password-of-a-test']]) {
-    const field = admin.page.locator(dialog).getByLabel(label, { exact: true });
-    if ((await field.count()) > 0) await field.fill(value);
-  }
-  await admin.page.locator(dialog).getByRole('button').last().click();
+  await admin.fill({ Email: email, 'Name (optional)': 'Made' });
+  await admin.click('Create the user', dialog);
   const row = admin.page.getByRole('row', { name: new RegExp(email) });
   await row.waitFor();
   const open = async (item) => {
@@ -102,5 +98,4 @@ await travel(async () => {
   await admin.goto('/admin/limits');
   await admin.page.getByRole('radio', { name: 'Shadowed' }).or(admin.page.getByRole('button', { name: 'Shadowed' })).first().click();
   await admin.page.getByRole('link', { name: `net:${watched}` }).waitFor();
-  same(settings.url.startsWith('http'), true);
 });

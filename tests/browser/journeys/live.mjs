@@ -90,7 +90,7 @@ async function slowFrames(person, table) {
   const client = await person.context.newCDPSession(person.page);
   const events = [];
   client.on('Tracing.dataCollected', ({ value }) => events.push(...value));
-  await client.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['devtools.timeline', 'toplevel', 'blink.user_timing'] } });
+  await client.send('Tracing.start', { transferMode: 'ReportEvents', traceConfig: { includedCategories: ['devtools.timeline', 'disabled-by-default-devtools.timeline', 'toplevel'] } });
   await table.hover();
   for (let n = 0; n < 150; n += 1) {
     await person.page.mouse.wheel(0, n % 10 === 9 ? 20_000 : 300);
@@ -102,7 +102,8 @@ async function slowFrames(person, table) {
   });
   const main = events.find(({ name, args }) => name === 'UpdateLayerTree' || (name === 'FireAnimationFrame' && args?.data?.frame));
   const ofMain = events.filter(({ pid, tid }) => pid === main.pid && tid === main.tid);
-  const tasks = ofMain.filter(({ name, ph }) => name === 'RunTask' && ph === 'X');
+  const tasks = ofMain.filter(({ name, ph }) => /^(ThreadControllerImpl::)?RunTask$/.test(name) && ph === 'X');
+  check(tasks.length > 100, `only ${tasks.length} tasks in the trace`);
   const frames = ofMain.filter(({ name }) => name === 'UpdateLayerTree' || name === 'Layerize').length;
   return { frames, longest: Math.max(...tasks.map(({ dur }) => dur / 1000)) };
 }

@@ -31,7 +31,7 @@ const WORDS: Record<Deed, Words> = {
   reset: { heading: 'Reset counters', about: 'What was used is forgotten: the next request finds an empty window.', action: 'Reset' },
   override: { heading: 'Give another quota', about: 'It holds from the next request on, in place of the policy’s own.', action: 'Set the quota' },
   clear: { heading: 'Take the quota back', about: 'The policy’s own quota holds again from the next request on.', action: 'Take it back' },
-  ban: { heading: 'Ban', about: 'From the next request on everything is refused, and told the reason.', action: 'Ban' },
+  ban: { heading: 'Ban', about: 'From the next request on everything is refused.', action: 'Ban' },
   unban: { heading: 'Lift the ban', about: 'Requests are counted and let in again.', action: 'Lift the ban' },
 };
 const ALL = '';
