@@ -76,14 +76,13 @@ pub async fn answer(request: Incoming, env: Env, context: Context) -> worker::Re
 
 async fn route(app: App, request: Incoming, asked: &Asked, cors: &Cors) -> Timed {
     let accept = request.header("Accept").ok().flatten().unwrap_or_default();
-    let navigates = accept.contains("text/html");
-    let found = find(&asked.method, &asked.path, navigates);
+    let found = find(&asked.method, &asked.path, accept.contains("text/html"));
     let uncounted = |result: ApiResult| Timed {
         reply: result.unwrap_or_else(|error| refuse(Some(&app), error, asked)),
         admission_ms: None,
     };
     match found {
-        Found::Page => uncounted(serve_page(&app, &request, navigates).await),
+        Found::Page => uncounted(serve_page(&app, &request, &accept).await),
         _ if asked.method == Method::Options => match cors {
             Cors::Foreign => uncounted(Err(ApiError::OriginRejected)),
             _ => uncounted(Ok(preflight())),

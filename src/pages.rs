@@ -4,7 +4,7 @@ use worker::{Fetcher, Response};
 
 use crate::app::App;
 use crate::config::Config;
-use crate::error::ApiResult;
+use crate::error::{ApiError, ApiResult};
 use crate::incoming::Incoming;
 use crate::jwt::clerk::frontend_host;
 use crate::reply::{Body, Reply};
@@ -14,11 +14,17 @@ const SHELLS: [&str; 2] = ["/index.csr", "/"];
 /// Length of the hash at the end of a file's name.
 const HASH_LENGTH: usize = 8;
 
-/// Answers with a file or page. Where there is none, a browser that navigates gets the shell.
-pub async fn serve_page(app: &App, request: &Incoming, navigates: bool) -> ApiResult {
+/// Answers with a file or page. Where there is none, whoever may want a page gets the shell. `accept` is the field of that
+/// name.
+///
+/// Fails: 404 there is no such file, or a client asks for data where none is.
+pub async fn serve_page(app: &App, request: &Incoming, accept: &str) -> ApiResult {
     let assets = app.assets()?;
     let mut response = assets.fetch_request(request.to_platform()).await?;
-    if response.status_code() == 404 && (navigates || !names_a_file(request.path())) {
+    if response.status_code() == 404 {
+        if !may_want_page(request.path(), accept) {
+            return Err(ApiError::NotFound);
+        }
         response = fetch_shell(&assets, request.origin()).await?;
     }
     let is_page = response.headers().get("Content-Type")?.is_some_and(|kind| kind.starts_with("text/html"));
@@ -59,6 +65,11 @@ fn policy(config: &Config) -> String {
     )
 }
 
+/// A browser that navigates says so. Others do if they ask neither for a file nor for data.
+fn may_want_page(path: &str, accept: &str) -> bool {
+    accept.contains("text/html") || !(names_a_file(path) || accept.contains("json"))
+}
+
 fn names_a_file(path: &str) -> bool {
     path.rsplit('/').next().is_some_and(|name| name.contains('.'))
 }
@@ -79,7 +90,7 @@ fn is_hashed(path: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{Config, is_hashed, names_a_file, policy};
+    use super::{Config, is_hashed, may_want_page, policy};
 
     fn policy_with(variables: &[(&str, &str)]) -> String {
         let found = |name: &str| variables.iter().find(|(other, _)| *other == name);
@@ -123,9 +134,15 @@ mod tests {
     }
 
     #[test]
-    fn a_file_has_an_extension() {
-        assert!(names_a_file("/assets/logo.svg"));
-        assert!(!names_a_file("/deep/link"));
-        assert!(!names_a_file("/v1.2/page"));
+    fn a_page_is_for_those_who_want_one() {
+        let angular = "application/json, text/plain, */*";
+        for (path, accept) in
+            [("/deep/link", "*/*"), ("/deep/link", ""), ("/v1.2/page", "text/html"), ("/a.js", "text/html")]
+        {
+            assert!(may_want_page(path, accept), "{path} {accept}");
+        }
+        for (path, accept) in [("/assets/logo.svg", "*/*"), ("/a.js", ""), ("/admin/roles", angular)] {
+            assert!(!may_want_page(path, accept), "{path} {accept}");
+        }
     }
 }

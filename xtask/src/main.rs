@@ -1,6 +1,7 @@
 //! The commands people and CI use. Each sets up what it needs, shows what it does, and does nothing twice.
 
 mod bench;
+mod browser;
 mod console;
 mod demo;
 mod dev;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use anyhow::{Context, Result, bail, ensure};
 
+use crate::browser::find as find_chromium;
 use crate::console;
 use crate::project::root;
 use crate::run::{capture, run as run_command, step};
@@ -21,12 +22,13 @@ struct Suite {
 }
 
 /// From the quickest to the slowest.
-const SUITES: [Suite; 6] = [
+const SUITES: [Suite; 7] = [
     Suite { name: "lint", proves: "format, clippy and documentation, no warnings", run: lint },
     Suite { name: "native", proves: "rules, errors and properties of every room, in the open", run: native },
     Suite { name: "reference", proves: "the same answers as the npm packages we follow", run: reference },
     Suite { name: "wasm", proves: "what exists in WebAssembly alone", run: wasm },
     Suite { name: "bundle", proves: "the release Worker builds and would deploy", run: bundle },
+    Suite { name: "browser", proves: "journeys through the console in a real Chromium", run: browser },
     Suite { name: "runtime", proves: "journeys through the built Worker on the real runtime", run: runtime },
 ];
 
@@ -132,14 +134,24 @@ fn bundle() -> Result<()> {
 }
 
 fn runtime() -> Result<()> {
+    console::build()?;
     worker::build_release()?;
+    travel(&mut cargo(&["test", "--package", "journeys", "--test", "journeys"]))
+}
+
+fn browser() -> Result<()> {
+    console::build()?;
+    let chromium = find_chromium()?;
+    travel(cargo(&["test", "--package", "journeys", "--test", "browser"]).env("BLOQR_CHROMIUM", chromium))
+}
+
+fn travel(journeys: &mut Command) -> Result<()> {
     worker::build_with_faults()?;
     let leftovers = root().join("target/journeys");
     if leftovers.exists() {
         fs::remove_dir_all(leftovers)?;
     }
-    let tested =
-        run_command(cargo(&["test", "--package", "journeys"]).env("BLOQR_XTASK", env::current_exe()?));
+    let tested = run_command(journeys.env("BLOQR_XTASK", env::current_exe()?));
     tested.and(find_secrets_in_logs())
 }
 

@@ -3,13 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail, ensure};
 use sha2::{Digest, Sha256};
 
 use crate::project::{cache, npm_program, root};
-use crate::run::{capture, run, step};
+use crate::run::{capture, run, step, succeeds_within};
 
+/// How long packages of the system may take.
+const PACKAGES_TIME: Duration = Duration::from_secs(600);
 /// Turns the compiled module into what the platform loads.
 const WORKER_BUILD: &str = "0.8.7";
 
@@ -54,6 +57,18 @@ pub fn install_packages_of(folder: &Path) -> Result<()> {
         fs::rename(&unfinished, &home)?;
     }
     link(&home.join("node_modules"), &folder.join("node_modules"))
+}
+
+/// Installs packages of Debian or Ubuntu, as root or with a sudo that asks nothing. Whether it worked shows afterwards.
+pub fn install_system_packages(packages: &[&str]) {
+    let script = format!(
+        "set -e; [ \"$(id -u)\" = 0 ] && s= || s='sudo -n'; $s apt-get update -qq; \
+         $s env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {}",
+        packages.join(" ")
+    );
+    if !succeeds_within(Command::new("sh").args(["-c", &script]), PACKAGES_TIME) {
+        step("that failed, too");
+    }
 }
 
 fn check_node() -> Result<()> {

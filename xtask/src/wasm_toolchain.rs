@@ -14,7 +14,7 @@ use anyhow::Result;
 
 use crate::project::root;
 use crate::run::{capture, step, succeeds_within};
-use crate::tools::path_with;
+use crate::tools::{install_system_packages, path_with};
 
 /// How long rustup may take for a few megabytes. Where it can't download it may wait for ever.
 const RUSTUP_TIME: Duration = Duration::from_secs(120);
@@ -44,7 +44,7 @@ impl WasmToolchain {
             return Ok(found);
         }
         step(format!("rustup can't; installing {}", PACKAGES.join(", ")));
-        install_packages();
+        install_system_packages(&PACKAGES);
         Self::of_system().ok_or_else(|| {
             anyhow::anyhow!(
                 "no Rust compiler with the standard library's source: run `rustup component add rust-src`, \
@@ -166,18 +166,6 @@ fn system_linker() -> Option<PathBuf> {
         .collect();
     found.sort();
     found.pop().map(|(_, path)| path)
-}
-
-/// Through apt, as root or with a sudo that asks nothing. Whether it worked shows afterwards.
-fn install_packages() {
-    let script = format!(
-        "set -e; [ \"$(id -u)\" = 0 ] && s= || s='sudo -n'; $s apt-get update -qq; \
-         $s env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends {}",
-        PACKAGES.join(" ")
-    );
-    if !succeeds_within(Command::new("sh").args(["-c", &script]), Duration::from_secs(600)) {
-        step("that failed, too");
-    }
 }
 
 #[cfg(unix)]

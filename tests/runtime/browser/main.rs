@@ -154,7 +154,8 @@ fn every_journey_is_travelled() {
         .unwrap()
         .map(|file| file.unwrap().path().file_stem().unwrap().to_str().unwrap().to_owned())
         .collect();
-    let listed = Command::new(env::current_exe().unwrap()).arg("--list").stdin(Stdio::null()).output().unwrap();
+    let listed =
+        Command::new(env::current_exe().unwrap()).arg("--list").stdin(Stdio::null()).output().unwrap();
     let listed = String::from_utf8(listed.stdout).unwrap();
     let tests: BTreeSet<String> =
         listed.lines().filter_map(|line| line.strip_suffix(": test")).map(str::to_owned).collect();

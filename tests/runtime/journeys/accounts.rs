@@ -117,7 +117,8 @@ async fn hashes_are_those_of_better_auth() {
     let get = format!("SELECT password FROM account WHERE {of}");
     let stored: String = database.query_row(&get, ["out@example.com"], |row| row.get(0)).unwrap();
     drop(database);
-    let verifies = |password| node("clients/hashes.mjs").args(["--verify", &stored, password]).status().unwrap();
+    let verifies =
+        |password| node("clients/hashes.mjs").args(["--verify", &stored, password]).status().unwrap();
     assert_eq!(verifies(PASSWORD).code(), Some(0));
     assert_eq!(verifies("password-two").code(), Some(1));
 

@@ -31,7 +31,12 @@ async fn pages_and_their_files() {
     assert_eq!((icon.status, icon.header("content-type")), (200, "image/svg+xml"));
     assert!(!icon.header("cache-control").contains("immutable"), "{icon:?}");
     // The file of another version: a page in its place would be run as a script.
-    assert_eq!(client.get("/chunk-AAAAAAAA.js").await.status, 404);
+    client.get("/chunk-AAAAAAAA.js").await.assert_problem(404, "not_found");
+    // So would a page in the place of data be.
+    let call =
+        client.request(Method::GET, "/admin/roles").header("Accept", "application/json, text/plain, */*");
+    Answer::to(call).await.assert_problem(404, "not_found");
+    assert_eq!(client.get("/admin/roles").await.header("content-type"), "text/html; charset=utf-8");
 }
 
 #[tokio::test]

@@ -27,7 +27,11 @@ export function makeChart(place: HTMLElement, lines: Line[], height: number, dat
     height,
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
-    scales: { y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.1] } },
+    scales: {
+      // A single instant has no length: a minute is shown then.
+      x: { range: (_, first, last) => [first === last ? last - 60 : first, last] },
+      y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.1] },
+    },
     axes: [axis, { ...axis, size: 48 }],
     series: [
       {},

@@ -49,7 +49,8 @@ export function makeEditor(parent: HTMLElement, wanted: Wanted): EditorView {
       bracketMatching(),
       syntaxHighlighting(colours),
       keymap.of([...defaultKeymap, ...historyKeymap, ...searchKeymap]),
-      EditorView.contentAttributes.of({ 'aria-label': wanted.label }),
+      // A place in the order of the keyboard, said aloud: what scrolls must be reached by it.
+      EditorView.contentAttributes.of({ 'aria-label': wanted.label, tabindex: '0' }),
       EditorView.lineWrapping,
       EditorState.readOnly.of(wanted.readonly),
       EditorView.updateListener.of((update) => {

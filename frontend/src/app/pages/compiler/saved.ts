@@ -29,7 +29,7 @@ import type { Configuration } from './draft';
       <ul>
         @for (one of saved; track one.id) {
           <li>
-            <span class="name"><strong>{{ one.name }}</strong> <span class="muted">saved <app-ago [at]="one.updatedAt" /></span></span>
+            <span class="name"><strong>{{ one.name }}</strong>&ngsp;<span class="muted">saved <app-ago [at]="one.updatedAt" /></span></span>
             <span class="row">
               <button matButton type="button" [attr.aria-label]="'Open ' + one.name" (click)="open(one)">Open</button>
               <button matButton type="button" [attr.aria-label]="'Delete ' + one.name" (click)="remove(one)">Delete</button>

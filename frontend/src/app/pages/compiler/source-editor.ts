@@ -33,7 +33,7 @@ import type { Source } from './draft';
             />
           </mat-form-field>
         } @else {
-          <p class="wide own"><strong>Own rules</strong> <code>{{ source().source }}</code></p>
+          <p class="wide own"><strong>Own rules</strong>&ngsp;<code>{{ source().source }}</code></p>
         }
         <mat-form-field class="kind" appearance="outline" subscriptSizing="dynamic">
           <mat-label>Kind</mat-label>

@@ -23,6 +23,7 @@ interface Found {
   changeDetection: ChangeDetectionStrategy.OnPush,
   imports: [Ago, DatePipe, DecimalPipe, MatButton, Problem, RouterLink, Skeleton],
   templateUrl: './account.html',
+  host: { class: 'stack' },
 })
 export class Account {
   private readonly api = inject(Api);

@@ -35,7 +35,9 @@ const WORDS: Record<Deed, Words> = {
   unban: { heading: 'Lift the ban', about: 'Requests are counted and let in again.', action: 'Lift the ban' },
 };
 const ALL = '';
+/** Bounds of the service. */
 const MAX_REASON = 500;
+const MAX_VALUE = 1_000_000_000;
 
 /** Asks for what an action needs and does it. Closes with what it changed. */
 @Component({
@@ -66,9 +68,9 @@ const MAX_REASON = 500;
         @if (asksFor.value) {
           <mat-form-field appearance="outline">
             <mat-label>Units per window</mat-label>
-            <input matInput type="number" inputmode="numeric" min="0" formControlName="value" />
-            <mat-hint>0 lets nothing in.</mat-hint>
-            <mat-error>Enter a whole number from 0 on.</mat-error>
+            <input matInput type="number" inputmode="numeric" min="1" formControlName="value" />
+            <mat-hint>To let nothing in, ban.</mat-hint>
+            <mat-error>Enter a whole number from 1 to {{ maxValue.toLocaleString('en') }}.</mat-error>
           </mat-form-field>
         }
         @if (asksFor.until) {
@@ -103,6 +105,7 @@ export class ActionDialog {
 
   protected readonly all = ALL;
   protected readonly maxReason = MAX_REASON;
+  protected readonly maxValue = MAX_VALUE;
   protected readonly words = WORDS[this.wanted.deed];
   protected readonly asksFor = {
     policy: ['reset', 'override', 'clear'].includes(this.wanted.deed),
@@ -112,7 +115,7 @@ export class ActionDialog {
   };
   protected readonly form = inject(NonNullableFormBuilder).group({
     policy: this.wanted.policy ?? (this.wanted.deed === 'reset' ? ALL : (this.wanted.policies[0] ?? ALL)),
-    value: [null as number | null, this.asksFor.value ? [Validators.required, isCount] : []],
+    value: [null as number | null, this.asksFor.value ? [Validators.required, isQuota] : []],
     /** As the browser's own field has it: local time without a zone. */
     until: ['', isAhead],
     reason: ['', ['override', 'ban'].includes(this.wanted.deed) ? [isReason, Validators.required] : isReason],
@@ -146,7 +149,7 @@ export class ActionDialog {
         return ok(this.api.POST('/api/admin/limits/{identity}/reset', { params, body }));
       }
       case 'override': {
-        const body = { policy, value: value ?? 0, expiresAt, reason: reason.trim() };
+        const body = { policy, value: value ?? 1, expiresAt, reason: reason.trim() };
         return ok(this.api.PUT('/api/admin/limits/{identity}/override', { params, body }));
       }
       case 'clear':
@@ -159,8 +162,8 @@ export class ActionDialog {
   }
 }
 
-function isCount({ value }: AbstractControl<number | null>): ValidationErrors | null {
-  return value === null || (Number.isInteger(value) && value >= 0 && value <= 4_294_967_295) ? null : { count: true };
+function isQuota({ value }: AbstractControl<number | null>): ValidationErrors | null {
+  return value === null || (Number.isInteger(value) && value >= 1 && value <= MAX_VALUE) ? null : { quota: true };
 }
 
 function isAhead({ value }: AbstractControl<string>): ValidationErrors | null {
