@@ -256,7 +256,8 @@ export async function travel(journey) {
   try {
     note(PASSWORD);
     await journey();
-    for (const { context } of people.filter(({ isGone }) => !isGone)) {
+    for (const { context, page } of people) {
+      if (page.isClosed()) continue;
       for (const { name, value } of await context.cookies()) if (/session/.test(name)) note(decodeURIComponent(value));
     }
     same(
@@ -266,7 +267,7 @@ export async function travel(journey) {
     );
     console.log(`done: ${nSteps} steps`);
   } catch (error) {
-    for (const [n, { page }] of people.entries()) {
+    for (const [n, { page }] of people.filter(({ page }) => !page.isClosed()).entries()) {
       mkdirSync('target/browser-failures', { recursive: true });
       const file = `target/browser-failures/${process.pid}-${n}.png`;
       await page.screenshot({ path: file, timeout: 5000 }).catch((cause) => console.error(`no picture: ${cause}`));

@@ -5,6 +5,10 @@ import { Person, check, note, same, settings, step, travel, until } from '../bro
 
 const API = 'https://clerk.example.com';
 const PORTAL = 'https://accounts.example.com';
+/** Whoever comes is signed in and sent back. Where to is behind the `#`. */
+const PORTAL_PAGE = `<script>
+  location.href = new URLSearchParams(location.hash.replace('#/?', '')).get('sign_in_force_redirect_url');
+</script>`;
 const USER = 'user_2abcdefghijklmnopqrstuvwxyz';
 
 let isSignedIn = false;
@@ -17,8 +21,7 @@ await travel(async () => {
   await ann.context.route(`${API}/**`, answer);
   await ann.context.route(`${PORTAL}/**`, async (route) => {
     isSignedIn = true;
-    const back = new URL(route.request().url()).searchParams.get('redirect_url') ?? settings.url;
-    await route.fulfill({ status: 302, headers: { Location: back } });
+    await route.fulfill({ contentType: 'text/html', body: PORTAL_PAGE });
   });
 
   step('whoever never used Clerk loads nothing of it');

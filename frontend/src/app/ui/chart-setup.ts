@@ -28,8 +28,13 @@ export function makeChart(place: HTMLElement, lines: Line[], height: number, dat
     legend: { show: false },
     cursor: { drag: { x: false, y: false } },
     scales: {
-      // A single instant has no length: a minute is shown then.
-      x: { range: (_, first, last) => [first === last ? last - 60 : first, last] },
+      // At least a minute: a single instant has no length.
+      x: {
+        range: ({ data: [times] }) => {
+          const last = times.at(-1) ?? 0;
+          return [Math.min(times[0] ?? 0, last - 60), last];
+        },
+      },
       y: { range: (_, low, high) => [Math.min(0, low), high <= 0 ? 1 : high * 1.1] },
     },
     axes: [axis, { ...axis, size: 48 }],
