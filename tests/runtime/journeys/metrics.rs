@@ -185,6 +185,8 @@ async fn prometheus_can_read_every_line() {
     ] {
         assert_eq!(samples.get(&(name.to_owned(), labels.to_owned())), Some(&1), "{name} {labels}");
     }
+    let unfinished = samples.get(&("bloqr_jobs_unfinished".to_owned(), String::new()));
+    assert_eq!(unfinished, Some(&0));
     for name in ["denials", "shadow_denials", "writes", "leases_lost", "cached_denials", "uncounted_admits"] {
         let name = format!("bloqr_limiter_{name}_total");
         assert!(samples.contains_key(&(name.clone(), String::new())), "{name}");

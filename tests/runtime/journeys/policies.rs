@@ -66,6 +66,10 @@ async fn several_policies_are_one_decision() {
         assert!(started_at.elapsed() < Duration::from_secs(5), "{cost}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
+    // And who it was.
+    let shadowed = Client::new(&runtime.url).request(Method::GET, "/admin/limits?filter=shadowed");
+    let shadowed = Answer::to(shadowed.header("X-Admin-Key", &key)).await.json();
+    assert_eq!((&shadowed["matching"], &shadowed["rows"][0]["shadowed"]), (&json!(1), &json!(5)));
 
     tokio::time::sleep(Duration::from_millis(2_050)).await;
     assert_eq!(try_compile(&client).await.status, 400);

@@ -7,6 +7,9 @@ use futures::StreamExt;
 use journeys::{Answer, Client, Options, Runtime, fresh_address};
 use reqwest::Method;
 use rusqlite::{Connection, OpenFlags};
+use serde_json::json;
+
+use crate::admin::admin;
 
 /// Killed with the signal that can't be caught, right after six admitted requests: four are left.
 #[tokio::test]
@@ -131,6 +134,40 @@ async fn looking_stores_nothing() {
     assert_eq!(count(&runtime.state(), "SELECT count(*) FROM sqlite_master WHERE name = 'ledger'"), 0);
     assert_eq!(client.get("/api/version").await.status, 200);
     assert_eq!(count(&runtime.state(), "SELECT count(*) FROM sqlite_master WHERE name = 'ledger'"), 1);
+}
+
+/// The live view's tables of before knew nothing of policies in shadow.
+#[tokio::test]
+async fn an_older_live_view_gets_what_it_lacks() {
+    let mut runtime = Runtime::start(Options::default());
+    let (before, after) = (fresh_address(), fresh_address());
+    let listed = async |url: &str, address: &str| {
+        let path = format!("/admin/limits?search={address}");
+        admin(url, Method::GET, &path, None).await.json()["rows"].clone()
+    };
+    Client::at(&runtime.url, &before).post("/api/compile", "{}").await;
+    let patience = Instant::now() + Duration::from_secs(5);
+    while listed(&runtime.url, &before).await[0]["used"] != 1 {
+        assert!(Instant::now() < patience, "the live view was not told");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    runtime.stop();
+    let files = std::fs::read_dir(runtime.state().join("v3/do/bloqr-backend-LiveRegistry")).unwrap();
+    let n_made_old = files
+        .map(|file| Connection::open(file.unwrap().path()).unwrap())
+        .filter(|database| database.execute("ALTER TABLE identity DROP COLUMN n_shadowed", []).is_ok())
+        .count();
+    assert!(n_made_old > 0);
+
+    runtime.restart();
+    let rows = listed(&runtime.url, &before).await;
+    assert_eq!((&rows[0]["used"], &rows[0]["shadowed"]), (&json!(1), &json!(0)));
+    Client::at(&runtime.url, &after).post("/api/compile", "{}").await;
+    let patience = Instant::now() + Duration::from_secs(5);
+    while listed(&runtime.url, &after).await[0]["used"] != 1 {
+        assert!(Instant::now() < patience, "a new row was not kept");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Rows in the ledgers of all identities, read from outside.
