@@ -99,6 +99,12 @@ async fn paths() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn habits() {
+    let _shared = MACHINE.read().await;
+    travel("habits", &serve(Vec::new()), json!({})).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn contract() {
     let _shared = MACHINE.read().await;
     let origin = Origin::start().await;

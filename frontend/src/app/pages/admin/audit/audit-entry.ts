@@ -2,13 +2,14 @@ import { JsonPipe } from '@angular/common';
 import { ChangeDetectionStrategy, Component, computed, input } from '@angular/core';
 
 import type { Schema } from '../../../api/api';
+import { Changes } from './changes';
 import { differences, members } from './difference';
 
 /** What one action was asked to do, and what it changed. */
 @Component({
   selector: 'app-audit-entry',
   changeDetection: ChangeDetectionStrategy.OnPush,
-  imports: [JsonPipe],
+  imports: [Changes, JsonPipe],
   templateUrl: './audit-entry.html',
   styleUrl: './audit-entry.scss',
 })

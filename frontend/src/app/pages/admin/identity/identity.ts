@@ -14,6 +14,7 @@ import { Page } from '../../../ui/page';
 import { Problem } from '../../../ui/problem';
 import { Skeleton } from '../../../ui/skeleton';
 import { AuditEntryDetails } from '../audit/audit-entry';
+import { Changes } from '../audit/changes';
 import { differences } from '../audit/difference';
 import { Account } from './account';
 import { ActionDialog, type Deed, type Wanted } from './action-dialog';
@@ -33,7 +34,7 @@ interface Sample {
 @Component({
   selector: 'app-admin-identity',
   changeDetection: ChangeDetectionStrategy.OnPush,
-  imports: [Account, Ago, AuditEntryDetails, Chart, DecimalPipe, MatButton, Page, Problem, RouterLink, Skeleton],
+  imports: [Account, Ago, AuditEntryDetails, Changes, Chart, DecimalPipe, MatButton, Page, Problem, RouterLink, Skeleton],
   templateUrl: './identity.html',
   styleUrl: './identity.scss',
 })
