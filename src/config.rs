@@ -543,6 +543,9 @@ fn keeps_secrets(url: &Url, environment: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn parse(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
@@ -558,6 +561,34 @@ mod tests {
         assert_eq!(config.max_body_bytes, 1_048_576);
         assert_eq!(config.allowed_origins, DEFAULT_ORIGINS);
         assert!(config.turnstile.is_none() && !config.sources_on_loopback);
+    }
+
+    /// What is read and what operators are told of are the same.
+    #[test]
+    fn the_table_of_variables_has_all_that_is_read() {
+        let read = RefCell::new(BTreeSet::new());
+        // Some are looked at only while another is set.
+        let on = [
+            "ENVIRONMENT",
+            "RESEND_API_KEY",
+            "CF_ACCESS_AUD",
+            "CF_ACCESS_TEAM_DOMAIN",
+            "CLERK_JWKS_URL",
+            "MAIL_FROM",
+        ];
+        for is_on in [false, true] {
+            let parsed = Config::parse(|name| {
+                read.borrow_mut().insert(name.to_owned());
+                let example = settings::find(name).map(|variable| variable.example.trim_matches('\''));
+                example.filter(|_| is_on && on.contains(&name)).map(str::to_owned)
+            });
+            assert!(parsed.is_ok(), "{parsed:?}");
+        }
+        let told = settings::VARIABLES.iter().filter(|variable| variable.kind != settings::Kind::Operator);
+        let told: BTreeSet<String> = told.map(|variable| variable.name.to_owned()).collect();
+        // The second name that Better Auth itself knows is for those who come from there.
+        read.borrow_mut().remove("AUTH_SECRET");
+        assert_eq!(read.into_inner(), told);
     }
 
     #[test]

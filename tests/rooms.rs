@@ -18,7 +18,7 @@ struct Room {
 const IMPURE: [&str; 8] =
     ["std::time", "std::fs", "std::env", "std::process", "std::thread", "TcpStream", "UdpSocket", "println!"];
 
-const ROOMS: [Room; 4] = [
+const ROOMS: [Room; 5] = [
     Room {
         folder: "limits",
         may_use: &["thiserror"],
@@ -38,6 +38,11 @@ const ROOMS: [Room; 4] = [
             "url",
         ],
         must_not_mention: &["worker::", "durable::", "limits::"],
+    },
+    Room {
+        folder: "settings",
+        may_use: &["base64", "serde_json", "url"],
+        must_not_mention: &["worker::", "durable::", "limits::", "compiler::"],
     },
     Room {
         folder: "command",
@@ -129,7 +134,7 @@ fn rooms_mention_what_they_may() {
 
 #[test]
 fn pure_rooms_touch_no_clock_file_or_socket() {
-    for folder in ["limits", "compiler"] {
+    for folder in ["limits", "compiler", "settings"] {
         for file in rust_files(Path::new(folder)) {
             let code = code(&file);
             for word in IMPURE {

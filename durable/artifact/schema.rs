@@ -153,13 +153,12 @@ impl Tables {
         if !self.exist()? {
             return Ok(true);
         }
-        let over = "(SELECT id FROM version WHERE max(fresh_until, kept_until) <= ?)";
-        self.sql.exec(&format!("DELETE FROM chunk WHERE version IN {over}"), vec![number(now)?]).and_then(
-            |_| {
-                let statement = "DELETE FROM version WHERE max(fresh_until, kept_until) <= ?";
-                self.sql.exec(statement, vec![number(now)?])
-            },
-        )?;
+        for statement in [
+            "DELETE FROM chunk WHERE version IN (SELECT id FROM version WHERE max(fresh_until, kept_until) <= ?)",
+            "DELETE FROM version WHERE max(fresh_until, kept_until) <= ?",
+        ] {
+            self.sql.exec(statement, vec![number(now)?])?;
+        }
         Ok(self.find("SELECT max(id) AS n FROM version", &[])?.is_none())
     }
 

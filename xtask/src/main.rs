@@ -4,12 +4,15 @@ mod bench;
 mod browser;
 mod console;
 mod demo;
+mod deploy;
 mod dev;
+mod doctor;
 mod fuzz;
 mod http;
 mod migrate;
 mod project;
 mod run;
+mod secrets;
 mod test;
 mod tools;
 mod wasm_toolchain;
@@ -48,6 +51,15 @@ enum Command {
     },
     /// Looks for texts that make the engine panic, hang or eat memory
     Fuzz(fuzz::Options),
+    /// Looks at everything that can go wrong with a deployment
+    Doctor(doctor::Options),
+    /// Makes strong secrets and sets them at Cloudflare; they are neither shown nor kept
+    Secrets {
+        /// Which, e.g. BETTER_AUTH_SECRET
+        names: Vec<String>,
+    },
+    /// Checks, migrates, builds, deploys, and sees whether it answers
+    Deploy(deploy::Options),
     /// Applies migrations to local databases, or with --remote to deployed ones
     Migrate {
         /// Databases: d1, postgres
@@ -69,6 +81,9 @@ fn main() -> ExitCode {
         Command::Build => console::build().and_then(|()| worker::build_release()).map(drop),
         Command::Bench { names } => bench::run(&names),
         Command::Fuzz(options) => fuzz::run(&options),
+        Command::Doctor(options) => doctor::run(&options),
+        Command::Secrets { names } => secrets::run(&names),
+        Command::Deploy(options) => deploy::run(&options),
         Command::Migrate { names, remote, state } => migrate::run(&names, remote, &state),
     };
     match outcome {
