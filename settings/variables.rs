@@ -145,7 +145,8 @@ pub const VARIABLES: &[Variable] = &[
         )
     },
     Variable {
-        rotation: "`cargo xtask secrets ADMIN_KEY`; the old key is refused from the next request on",
+        origin: "`cargo xtask secrets ADMIN_KEY --to COMMAND` makes one and hands it to your own store, too",
+        rotation: "`cargo xtask secrets ADMIN_KEY --to COMMAND`; the old key is refused from the next request on",
         example: "fake-development-admin-key-not-for-production-000000",
         is_set_in_development: true,
         ..secret("ADMIN_KEY", "Opens the admin API.", Form::Random { min_bytes: 48 })
@@ -348,7 +349,8 @@ pub const VARIABLES: &[Variable] = &[
     },
     Variable {
         needed: Needed::Optional("webhooks are not signed"),
-        rotation: "`cargo xtask secrets WEBHOOK_SECRET`, and give it to the receiver: between the two it refuses",
+        origin: "`cargo xtask secrets WEBHOOK_SECRET --to COMMAND` makes one and hands it to the receiver, too",
+        rotation: "`cargo xtask secrets WEBHOOK_SECRET --to COMMAND`; the receiver has it first",
         example: "whsec_ZmFrZS1kZXZlbG9wbWVudC1ob29rcw==",
         ..secret("WEBHOOK_SECRET", "Signs webhooks as Svix does.", Form::Signing)
     },

@@ -57,6 +57,9 @@ enum Command {
     Secrets {
         /// Which, e.g. BETTER_AUTH_SECRET
         names: Vec<String>,
+        /// A command that is given the value, too, by its standard input; for whoever must know it
+        #[arg(long = "to", value_name = "COMMAND")]
+        receivers: Vec<String>,
     },
     /// Checks, migrates, builds, deploys, and sees whether it answers
     Deploy(deploy::Options),
@@ -82,7 +85,7 @@ fn main() -> ExitCode {
         Command::Bench { names } => bench::run(&names),
         Command::Fuzz(options) => fuzz::run(&options),
         Command::Doctor(options) => doctor::run(&options),
-        Command::Secrets { names } => secrets::run(&names),
+        Command::Secrets { names, receivers } => secrets::run(&names, &receivers),
         Command::Deploy(options) => deploy::run(&options),
         Command::Migrate { names, remote, state } => migrate::run(&names, remote, &state),
     };

@@ -16,19 +16,25 @@ use crate::tools::{hex, install_npm_packages, npm_command};
 /// Bytes of randomness in each.
 const BYTES: usize = 32;
 
-/// Makes a value for each of these and sets it at Cloudflare.
+/// Makes a value for each of these and sets it at Cloudflare. The receivers are commands that are handed it as well.
 ///
 /// # Errors
-/// If a name is no secret that is made here, or wrangler fails.
-pub fn run(names: &[String]) -> Result<()> {
-    ensure!(!names.is_empty(), "name secrets: cargo xtask secrets BETTER_AUTH_SECRET ADMIN_KEY");
+/// If a name is no secret that is made here, or wrangler or a receiver fails.
+pub fn run(names: &[String], receivers: &[String]) -> Result<()> {
+    ensure!(!names.is_empty(), "name secrets: cargo xtask secrets BETTER_AUTH_SECRET");
+    ensure!(receivers.is_empty() || names.len() == 1, "--to takes one secret at a time");
     // All names first: nothing is set if one is wrong.
     let forms = names.iter().map(|name| form_of(name)).collect::<Result<Vec<_>>>()?;
     install_npm_packages()?;
     for (name, form) in names.iter().zip(forms) {
         step(format!("setting {name}"));
+        let secret = make(form)?;
+        // Whoever must know it first: one that nobody knows would lock them out.
+        for receiver in receivers {
+            hand_over(Command::new("sh").args(["-c", receiver]), &secret)?;
+        }
         let mut wrangler = npm_command("wrangler");
-        hand_over(wrangler.args(["secret", "put", name]).current_dir(root()), &make(form)?)?;
+        hand_over(wrangler.args(["secret", "put", name]).current_dir(root()), &secret)?;
     }
     Ok(())
 }
@@ -60,12 +66,12 @@ fn make(form: Form) -> Result<String> {
 
 /// Through the standard input: arguments can be seen by others on the machine.
 fn hand_over(command: &mut Command, secret: &str) -> Result<()> {
-    let mut child = command.stdin(Stdio::piped()).spawn().context("wrangler could not be started")?;
-    let mut input = child.stdin.take().context("wrangler takes no input")?;
+    let mut child = command.stdin(Stdio::piped()).spawn().context("the receiver could not be started")?;
+    let mut input = child.stdin.take().context("the receiver takes no input")?;
     input.write_all(secret.as_bytes())?;
     drop(input);
     let status = child.wait()?;
-    ensure!(status.success(), "wrangler did not set it ({status}): is `wrangler login` done?");
+    ensure!(status.success(), "it was not taken ({status}); for Cloudflare, `wrangler login` comes first");
     Ok(())
 }
 
