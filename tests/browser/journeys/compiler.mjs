@@ -63,7 +63,7 @@ await travel(async () => {
 
   step('the same as a command');
   await ann.page.getByRole('tab', { name: 'As a command' }).click();
-  const curl = await ann.text('curl');
+  const curl = await until(() => ann.text('curl'), 'the command is shown');
   check(curl.startsWith(`curl '${settings.url}/api/compile'`) && curl.includes('$API_KEY'), curl);
 
   step('a source that can’t be loaded is named');
