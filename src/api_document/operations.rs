@@ -230,7 +230,7 @@ fn compiling() -> Vec<Operation> {
         get("/ws/compile", "open_socket", "Compiles over a WebSocket")
             .query([("turnstileToken", text())])
             .empty(101)
-            .fails([426]),
+            .answers(426, "text/plain", text()),
         post("/compile/async", "queue_list", "Compiles a list later").takes(shape("CompileRequest")).answers(
             202,
             JSON,

@@ -19,7 +19,7 @@ export class AuditEntryDetails {
   protected readonly asked = computed(() => {
     const { action, details } = this.entry();
     // Actions on limits name themselves once more around what they were asked.
-    const inner: unknown = details[action] ?? details;
+    const inner: unknown = typeof details === 'string' ? {} : (details[action] ?? details);
     return [...members(inner)].map(([name, value]) => ({ name, value })).filter(({ name }) => name !== '');
   });
   protected readonly changes = computed(() => differences(this.entry().before, this.entry().after));

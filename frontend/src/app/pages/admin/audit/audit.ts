@@ -117,7 +117,7 @@ export class AdminAudit {
   }
 
   protected reason({ details }: Entry): string {
-    const reason = details['reason'];
+    const reason = typeof details === 'string' ? undefined : details['reason'];
     return typeof reason === 'string' ? reason : '';
   }
 
