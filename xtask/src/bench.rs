@@ -7,7 +7,7 @@ mod growth;
 mod limits;
 mod load;
 mod process;
-mod served;
+pub mod served;
 mod service;
 mod workerd;
 

@@ -12,6 +12,7 @@ mod http;
 mod migrate;
 mod project;
 mod run;
+mod schemathesis;
 mod secrets;
 mod test;
 mod tools;

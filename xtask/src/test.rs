@@ -11,6 +11,7 @@ use crate::browser::find as find_chromium;
 use crate::console;
 use crate::project::root;
 use crate::run::{capture, run as run_command, step};
+use crate::schemathesis;
 use crate::tools::{install_npm_packages, npm_command, wasm_bindgen};
 use crate::wasm_toolchain::WasmToolchain;
 use crate::worker;
@@ -32,12 +33,19 @@ const SUITES: [Suite; 7] = [
     Suite { name: "runtime", proves: "journeys through the built Worker on the real runtime", run: runtime },
 ];
 
+/// Those that run only when they are named: they take long, or more than a newcomer has.
+const ON_DEMAND: [Suite; 1] = [Suite {
+    name: "api",
+    proves: "a property-based client finds nothing that docs/openapi.json does not say (on demand, needs Python)",
+    run: schemathesis::check,
+}];
+
 /// Prints the suites.
 ///
 /// # Errors
 /// Never.
 pub fn list() -> Result<()> {
-    for suite in &SUITES {
+    for suite in SUITES.iter().chain(&ON_DEMAND) {
         println!("{:<9} {}", suite.name, suite.proves);
     }
     Ok(())
@@ -48,11 +56,13 @@ pub fn list() -> Result<()> {
 /// # Errors
 /// If a name is unknown or a suite failed.
 pub fn run(names: &[String]) -> Result<()> {
-    if let Some(unknown) = names.iter().find(|name| SUITES.iter().all(|suite| suite.name != name.as_str())) {
+    let all = || SUITES.iter().chain(&ON_DEMAND);
+    if let Some(unknown) = names.iter().find(|name| all().all(|suite| suite.name != name.as_str())) {
         bail!("no suite {unknown}; `cargo xtask test --list` names them");
     }
-    let chosen =
-        SUITES.iter().filter(|suite| names.is_empty() || names.iter().any(|name| name == suite.name));
+    let is_named = |suite: &&Suite| names.iter().any(|name| name == suite.name);
+    let chosen: Vec<&Suite> =
+        if names.is_empty() { SUITES.iter().collect() } else { all().filter(is_named).collect() };
     let mut report = Vec::new();
     let (mut n_passed, mut n_failed) = (0, 0);
     for suite in chosen {
