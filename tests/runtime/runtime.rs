@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -41,6 +42,9 @@ impl Runtime {
         let n = STARTED.fetch_add(1, Ordering::Relaxed);
         let folder = root().join(format!("target/journeys/{}-{n}", std::process::id()));
         fs::create_dir_all(&folder).unwrap();
+        let copied =
+            Command::new("cp").arg("-R").arg(fresh_state()).arg(folder.join("state")).status().unwrap();
+        assert!(copied.success());
         let (child, url) = serve(&options, &folder);
         Self { options, folder, child, url }
     }
@@ -127,6 +131,20 @@ impl Drop for Runtime {
             let _kept = fs::remove_dir_all(&self.folder);
         }
     }
+}
+
+/// State that nobody has used, databases and all. It is made once: that takes longer than everything else of a start.
+fn fresh_state() -> PathBuf {
+    static MADE: OnceLock<PathBuf> = OnceLock::new();
+    let made = MADE.get_or_init(|| {
+        let folder = root().join(format!("target/journeys/{}-fresh", std::process::id()));
+        fs::create_dir_all(&folder).unwrap();
+        let (mut child, _) = serve(&Options::default(), &folder);
+        signal(libc::pid_t::try_from(child.id()).unwrap(), libc::SIGINT);
+        assert!(child.wait().unwrap().success());
+        folder
+    });
+    made.join("state")
 }
 
 fn serve(options: &Options, folder: &Path) -> (Child, String) {
