@@ -54,7 +54,8 @@ pub fn check() -> Result<()> {
             let mut client = Command::new(&program);
             client.arg("run").arg(format!("http://localhost:{port}/api/openapi.json")).current_dir(&folder);
             client.args(["--checks", CHECKS, "--phases", "coverage,fuzzing", "--max-examples", EXAMPLES]);
-            client.args(["--workers", "2", "--seed", "1", "--continue-on-failure", filter, ENDINGS]);
+            // One worker: several break the parser of Python 3.11 now and then.
+            client.args(["--workers", "1", "--seed", "1", "--continue-on-failure", filter, ENDINGS]);
             client.args(["--header", &format!("Origin:http://localhost:{port}")]);
             if let Some(bearer) = &bearer {
                 client.args(["--header", &format!("Authorization:Bearer {bearer}")]);
